@@ -1,0 +1,150 @@
+"""Data: what a scenario makes, and the part of it that a method is allowed to see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nica_bench.errors import ContractError
+
+__all__ = ["Dataset", "Observations", "Split"]
+
+Floats = NDArray[np.floating[Any]]
+Integers = NDArray[np.integer[Any]]
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    array = np.ascontiguousarray(array)
+    array.setflags(write=False)
+    return array
+
+
+@dataclass(frozen=True)
+class Split:
+    """One of the three parts of a dataset. The arrays are made read-only.
+
+    Args:
+        x: observations, shape (N, D).
+        u: conditions, integers from 0, shape (N,).
+        z: latents, shape (N, n).
+
+    Raises:
+        ContractError: if shapes or types don't fit together or a value is not finite.
+    """
+
+    x: Floats
+    u: Integers
+    z: Floats
+
+    def __post_init__(self) -> None:
+        if self.x.ndim != 2 or self.z.ndim != 2 or self.u.ndim != 1:
+            raise ContractError(
+                "a split needs x of shape (N, D), u of shape (N,) and z of shape (N, n), "
+                f"got {self.x.shape}, {self.u.shape} and {self.z.shape}"
+            )
+        if not self.x.shape[0] == self.u.shape[0] == self.z.shape[0]:
+            raise ContractError(
+                f"x, u and z need one length, got {self.x.shape[0]}, {self.u.shape[0]} and {self.z.shape[0]}"
+            )
+        if not np.issubdtype(self.u.dtype, np.integer):
+            raise ContractError(f"conditions are integers, got {self.u.dtype}")
+        for name in ("x", "z"):
+            if not np.isfinite(getattr(self, name)).all():
+                raise ContractError(f"{name} holds values that are not finite")
+        for name in ("x", "u", "z"):
+            object.__setattr__(self, name, _frozen(getattr(self, name)))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Observations with known latents, split by the scenario.
+
+    Args:
+        train, validation, test: the parts; assignments and signs are learned on validation, scores are made on test.
+        conditions: number of conditions; every u is below it.
+        truth: what was drawn (family, parameters, mixing, ...), as JSON-able values; it goes into the record.
+        difficulty: how hard the mixing is, measured on this dataset (see `nica_bench.difficulty`).
+
+    Raises:
+        ContractError: if the parts differ in their dimensions or a condition is out of range.
+    """
+
+    train: Split
+    validation: Split
+    test: Split
+    conditions: int
+    truth: Mapping[str, Any] = field(default_factory=dict)
+    difficulty: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shapes = {(s.x.shape[1], s.z.shape[1]) for s in self.splits}
+        if len(shapes) != 1:
+            raise ContractError(f"the splits differ in (observed, latent) dimensions: {sorted(shapes)}")
+        for split in self.splits:
+            if split.u.size and not 0 <= split.u.min() <= split.u.max() < self.conditions:
+                raise ContractError(
+                    f"conditions must lie in 0..{self.conditions - 1}, got {split.u.min()}..{split.u.max()}"
+                )
+
+    @property
+    def splits(self) -> tuple[Split, Split, Split]:
+        """Train, validation and test."""
+        return self.train, self.validation, self.test
+
+    @property
+    def latents(self) -> int:
+        """True number of latents, n."""
+        return int(self.train.z.shape[1])
+
+    @property
+    def dimensions(self) -> int:
+        """Number of observed dimensions, D."""
+        return int(self.train.x.shape[1])
+
+    def observations(self, *, conditions: bool, dimension: bool, oracle: bool) -> Observations:
+        """What a method may see. What it does not declare, it does not get.
+
+        Args:
+            conditions: it uses u.
+            dimension: it is told the number of latents.
+            oracle: it is told the training latents; its score is a bound, not a result.
+        """
+        return Observations(
+            train_x=self.train.x,
+            train_u=self.train.u if conditions else None,
+            validation_x=self.validation.x,
+            validation_u=self.validation.u if conditions else None,
+            conditions=self.conditions if conditions else 1,
+            latents=self.latents if dimension else None,
+            train_z=self.train.z if oracle else None,
+        )
+
+
+@dataclass(frozen=True)
+class Observations:
+    """A dataset as a method sees it: no latents, no test data, nothing that the method did not declare.
+
+    Args:
+        train_x, validation_x: observations, shapes (N, D).
+        train_u, validation_u: conditions, shape (N,), or None where the method does not use them.
+        conditions: number of conditions; 1 where the method does not use them.
+        latents: number of latents, or None where the method is not told.
+        train_z: latents of the training data, shape (N, n), for an oracle; None for everybody else.
+    """
+
+    train_x: Floats
+    train_u: Integers | None
+    validation_x: Floats
+    validation_u: Integers | None
+    conditions: int
+    latents: int | None = None
+    train_z: Floats | None = None
+
+    @property
+    def dimensions(self) -> int:
+        """Number of observed dimensions, D."""
+        return int(self.train_x.shape[1])

@@ -1,0 +1,129 @@
+"""Two-sided coupling blocks: affine (RealNVP), volume-preserving (GIN) and additive (NICE)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from nica_bench.errors import UsageError, did_you_mean
+from nica_bench.flows.linear import MLP
+from nica_bench.flows.transform import Clamp, Scale, Transform
+
+__all__ = ["Coupling", "Kind", "ZeroSum"]
+
+Kind = Literal["gin", "realnvp", "nice"]
+ZeroSum = Literal["mean", "last"]
+
+# Largest |s| is 2 for both clamps (0.636 is FrEIA's 2 / pi); their slopes at zero, 1.27 and 2, differ.
+_FACTORS: dict[Clamp, float] = {"atan": 2 * 0.636, "tanh": 2.0}
+
+
+class Coupling(nn.Module):
+    """y1 = x1 * exp(s2(x2)) + t2(x2), then y2 = x2 * exp(s1(y1)) + t1(y1), one pair of subnets a replicate.
+
+    The halves have D // 2 and D - D // 2 features. (FrEIA rounds D / 2 half to even: it differs at D = 3, 7, 11, ...)
+    One subnet a half predicts (s, t) jointly; `subnet2` sees x2, `subnet1` sees y1, as in FrEIA. Kinds:
+
+    - "realnvp": s = clamp(a). Dinh, Sohl-Dickstein and Bengio 2017, equations 7 and 8.
+    - "gin": s sums to zero, so the volume is kept. Sorrenson, Rother and Köthe 2020, section 3.2 and appendix C.
+      `zero_sum="mean"` takes the mean over the half off the clamped values (the authors' code). `zero_sum="last"` sets
+      the last one to minus the sum of the others, after the clamp (the paper): it alone can leave [-2, 2], and the
+      subnet's output for it is not used, its gradient zero. A half of one feature has s = 0.
+    - "nice": s = 0 and the subnets predict t alone. Dinh, Krueger and Bengio 2015, equation 6.
+
+    Args:
+        generators: one CPU generator for each of the R replicates.
+        features: number of features D, at least 2.
+        hidden: widths of the subnets' hidden layers.
+        kind: "gin", "realnvp" or "nice".
+        zero_sum: "mean" or "last"; GIN only.
+        clamp: "atan", 2 * 0.636 * atan(a), or "tanh", 2 * tanh(a); not for NICE.
+        identity: start with zeros in the last layers, so the block is the identity at first.
+        dtype: of the parameters; torch's default where None.
+
+    Raises:
+        UsageError: fewer than two features, or an unknown kind, zero sum or clamp.
+    """
+
+    mix1: Tensor | None
+    mix2: Tensor | None
+
+    def __init__(
+        self,
+        generators: Sequence[torch.Generator],
+        features: int,
+        *,
+        hidden: Sequence[int] = (10, 10),
+        kind: Kind = "gin",
+        zero_sum: ZeroSum = "mean",
+        clamp: Clamp = "atan",
+        identity: bool = True,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        for what, value, known in (("coupling", kind, Kind), ("zero sum", zero_sum, ZeroSum), ("clamp", clamp, Clamp)):
+            if value not in get_args(known):
+                raise UsageError(f"unknown {what} '{value}'; {did_you_mean(value, get_args(known))}")
+        if features < 2:
+            raise UsageError(f"expected at least 2 features to couple, got {features}")
+        self.split = features // 2
+        self.scale: Scale | None = None
+        sizes = (self.split, features - self.split)
+        mixes: list[Tensor | None] = [None, None]
+        if kind == "realnvp":
+            self.scale = Scale(clamp, _FACTORS[clamp], volume=True)
+        elif kind == "gin":
+            self.scale = Scale(clamp, _FACTORS[clamp], volume=False)
+            mixes = [_zero_sum(zero_sum, size, len(generators), dtype) for size in sizes]
+        self.register_buffer("mix1", mixes[0], persistent=False)
+        self.register_buffer("mix2", mixes[1], persistent=False)
+        outputs = 1 if kind == "nice" else 2
+        self.subnet2, self.subnet1 = (
+            MLP(generators, (given, *hidden, outputs * moved), zero_last=identity, dtype=dtype)
+            for given, moved in (sizes[::-1], sizes)
+        )
+
+    @property
+    def volume_preserving(self) -> bool:
+        """Whether the log-determinant is zero by construction."""
+        return self.scale is None or not self.scale.volume
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Differentiable once.
+
+        Args:
+            x: shape (R, D, B).
+
+        Returns:
+            y, shape (R, D, B), and the log-determinant, shape (R, B); None where it is zero by construction.
+        """
+        first, second = self.subnet2.flat(), self.subnet1.flat()
+        y, log_det = Transform.apply(x, self.scale, self.split, self.mix1, self.mix2, len(first) // 2, *first, *second)
+        return y, log_det
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """Args: y, shape (R, D, B). Returns: the x with forward(x) = y, up to rounding."""
+        y1, y2 = y[:, : self.split], y[:, self.split :]
+        x2 = self._undo(y2, self.subnet1(y1), self.mix2)
+        x1 = self._undo(y1, self.subnet2(x2), self.mix1)
+        return torch.cat((x1, x2), 1)
+
+    def _undo(self, y: Tensor, output: Tensor, mix: Tensor | None) -> Tensor:
+        if self.scale is None:
+            return y - output
+        a, t = output.chunk(2, 1)
+        return (y - t) * torch.exp(-self.scale.log_scale(a, mix))
+
+
+def _zero_sum(how: ZeroSum, size: int, replicates: int, dtype: torch.dtype | None) -> Tensor:
+    """The matrix that makes s sum to zero, shape (R, size, size)."""
+    matrix = torch.eye(size, dtype=dtype)
+    if how == "mean":
+        matrix -= 1 / size
+    else:
+        matrix[-1] = -1
+        matrix[-1, -1] = 0
+    return matrix.repeat(replicates, 1, 1)

@@ -1,0 +1,119 @@
+"""The method contract: what sees observations and conditions, never latents, and returns codes with a ranking."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nica_bench.dataset import Floats, Integers, Observations
+from nica_bench.parameters import check_all, label
+from nica_bench.scenario import Scenario
+from nica_bench.seeds import Streams
+
+__all__ = ["FitSession", "Fitted", "Method", "Progress"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a fit is: steps done of how many, and the present loss where there is one."""
+
+    step: int
+    steps: int
+    loss: float | None = None
+
+
+@dataclass(frozen=True)
+class FitSession:
+    """Where and how to fit: the same for every method.
+
+    Args:
+        device: torch device for methods that use torch.
+        compile: compile training steps with torch.compile.
+        report: takes the progress of a fit; may be called at every step.
+    """
+
+    device: str = "cpu"
+    compile: bool = False
+    report: Callable[[Progress], None] = lambda progress: None
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The outcome of one fit.
+
+    Args:
+        encode: from observations x (N, D) and conditions u (N,), or None where the method does not use them, to codes
+            (N, D').
+        importance: the method's own ranking of its codes, shape (D',), larger is more important; made without z.
+        rankings: other rankings by name, shape (D',) each, kept beside the codes.
+        heldout_loss: loss on validation data, where the method has one; nats per observed dimension for densities.
+        training: facts of the fit for the record: steps, learnable parameters, ...
+        loss_curve: training loss at every step, shape (steps,).
+        diverged: why the fit is of no use although it ended, or None.
+    """
+
+    encode: Callable[[Floats, Integers | None], Floats]
+    importance: NDArray[np.floating[Any]]
+    rankings: Mapping[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
+    heldout_loss: float | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
+    loss_curve: NDArray[np.floating[Any]] | None = None
+    diverged: str | None = None
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """A method. A subclass is a frozen dataclass whose fields made by `parameter` are its parameters.
+
+    An implementer must give `name` and `fit`; may give the rest. A method that trains with torch derives from
+    `nica_bench.training.TorchMethod` instead and fits many datasets at once.
+    """
+
+    name: ClassVar[str]
+    uses_conditions: ClassVar[bool] = False
+    """It is given the conditions u, in fitting and in encoding."""
+    knows_dimension: ClassVar[bool] = False
+    """It is told the true number of latents."""
+    oracle: ClassVar[bool] = False
+    """It is told the latents of the training data: a bound, not a result."""
+    floor: ClassVar[bool] = False
+    """It identifies nothing: what a score has to beat."""
+    replicated: ClassVar[bool] = False
+    """It fits many datasets or initialisations at once, in `fit_group`."""
+    version: ClassVar[str] = "1"
+    """Part of every cell's key: change it when the same seed gives other codes."""
+
+    def __post_init__(self) -> None:
+        check_all(self, self.name)
+
+    @property
+    def label(self) -> str:
+        """The name with those parameters that are not at their default: `ivae[lr=0.001]`."""
+        return label(self.name, self)
+
+    def told(self) -> dict[str, bool]:
+        """What the method is told beyond x: part of its record and of every table."""
+        return {"conditions": self.uses_conditions, "dimension": self.knows_dimension, "oracle": self.oracle}
+
+    def skip(self, scenario: Scenario) -> str | None:
+        """Why the method makes no sense on a scenario, or None where it does."""
+        return None
+
+    @abstractmethod
+    def fit(self, observations: Observations, streams: Streams, session: FitSession) -> Fitted:
+        """Fit one dataset. All randomness comes from `streams`."""
+
+    def fit_group(
+        self, group: Sequence[Observations], streams: Sequence[Streams], session: FitSession
+    ) -> list[Fitted]:
+        """Fit several datasets of one shape at once; only asked of a method that says `replicated`."""
+        return [self.fit(observations, s, session) for observations, s in zip(group, streams, strict=True)]
+
+    def bytes_per_replicate(self, observations: int, dimensions: int, conditions: int) -> int:
+        """Memory that one more dataset in a group takes while training, in bytes; groups are sized by it."""
+        return 4 * observations * (dimensions + conditions) * 4

@@ -1,0 +1,148 @@
+"""The number of latents from a method's own ranking: where its spectrum drops to the noise floor.
+
+No rule is right for every spectrum and they often disagree, so all of them are reported; one is the default.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nica_bench.metrics.correlation import Matrix
+
+__all__ = ["DEFAULT_RULE", "RULES", "estimate_dimension", "spectrum"]
+
+# Logarithms are taken of no less than this part of the largest value, so that zeros have one.
+_LOG_FLOOR = 1e-6
+
+# Three times the standard deviation of the augmentation noise in the published experiments.
+_THRESHOLD = 0.03
+
+
+def spectrum(importance: NDArray[Any]) -> Matrix:
+    """Importance in descending order; what is negative or not finite counts as 0.
+
+    Args:
+        importance: the method's own ranking, shape (m,).
+
+    Returns:
+        Shape (m,), non-negative.
+    """
+    values = np.asarray(importance, dtype=np.float64)
+    values = np.where(np.isfinite(values), values, 0.0)
+    return np.sort(np.maximum(values, 0.0))[::-1]
+
+
+def kneedle(sigma: Matrix) -> int:
+    """Knee of the linear spectrum over ranks from 0, by Kneedle (Satopaa et al. 2011); m where there is no knee.
+
+    The knee is the first value at the floor, so its rank is the number of values above it.
+
+    Args:
+        sigma: spectrum, descending, shape (m,).
+    """
+    return _kneedle(sigma)
+
+
+def kneedle_log(sigma: Matrix) -> int:
+    """Kneedle on the logarithm of the spectrum; m where there is no knee.
+
+    Args:
+        sigma: spectrum, descending, shape (m,).
+    """
+    return _kneedle(_log(sigma))
+
+
+def log_gap(sigma: Matrix) -> int:
+    """Number of values above the largest ratio of neighbours, the first of equal ones; m for a single value.
+
+    Args:
+        sigma: spectrum, descending, shape (m,).
+    """
+    return int(np.argmin(np.diff(_log(sigma)))) + 1 if len(sigma) > 1 else len(sigma)
+
+
+def zhu_ghodsi(sigma: Matrix) -> int:
+    """Profile likelihood of a split of the log spectrum into two Gaussians with one variance; m for a single value.
+
+    With a common variance the likelihood falls with the sum of squares within the two groups (Zhu & Ghodsi 2006,
+    equation 3), so its maximum needs no variance, and two values are no special case.
+
+    Args:
+        sigma: spectrum, descending, shape (m,).
+    """
+    values = _log(sigma)
+    within = [_squares(values[:q]) + _squares(values[q:]) for q in range(1, len(values))]
+    return int(np.argmin(within)) + 1 if within else len(values)
+
+
+def threshold(sigma: Matrix) -> int:
+    """Number of values above .03, three times the augmentation noise of the published experiments.
+
+    Args:
+        sigma: spectrum, descending, shape (m,).
+    """
+    return int((sigma > _THRESHOLD).sum())
+
+
+RULES: dict[str, Callable[[Matrix], int]] = {
+    "kneedle": kneedle,
+    "kneedle-log": kneedle_log,
+    "log-gap": log_gap,
+    "zhu-ghodsi": zhu_ghodsi,
+    "threshold": threshold,
+}
+"""Every rule by its name: a function of a descending spectrum with some spread."""
+
+DEFAULT_RULE = "kneedle"
+"""The rule behind the metric `dimension`."""
+
+
+def estimate_dimension(importance: NDArray[Any]) -> dict[str, int]:
+    """The number of latents by every rule.
+
+    A spectrum of zeros has 0 latents, and one whose values are all equal has m (by the threshold: 0 or m).
+
+    Args:
+        importance: the method's own ranking, shape (m,); see `spectrum` for values that are not finite.
+
+    Returns:
+        For each rule a number in 0..m.
+
+    Raises:
+        ValueError: if importance is not a vector.
+    """
+    if np.ndim(importance) != 1:
+        raise ValueError(f"expected importance of shape (m,), got {np.shape(importance)}")
+    sigma = spectrum(importance)
+    if not sigma.any():
+        return dict.fromkeys(RULES, 0)
+    if sigma[0] - sigma[-1] <= 1e-12 * sigma[0]:
+        return {name: threshold(sigma) if rule is threshold else len(sigma) for name, rule in RULES.items()}
+    return {name: rule(sigma) for name, rule in RULES.items()}
+
+
+def _log(sigma: Matrix) -> Matrix:
+    return np.asarray(np.log(np.maximum(sigma, _LOG_FLOOR * sigma[0])))
+
+
+def _squares(values: Matrix) -> float:
+    return float(((values - values.mean()) ** 2).sum())
+
+
+def _kneedle(values: Matrix) -> int:
+    if len(values) < 3:  # two points make a line
+        return len(values)
+    # Here, because it imports scipy.signal and matplotlib: more than a second.
+    from kneed import KneeLocator
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = KneeLocator(np.arange(len(values)), values, curve="convex", direction="decreasing", online=True)
+    # All knees in the order of their ranks. Where the leading values are about equal, Kneedle takes the start of that
+    # plateau for a knee; a knee at rank 0 would say that there are no latents, so the first one after it counts.
+    return next((int(rank) for rank in found.all_knees if rank > 0), len(values))

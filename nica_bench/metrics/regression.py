@@ -1,0 +1,102 @@
+"""How much of the latents an affine map of codes predicts: information in the codes, whatever their basis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nica_bench.metrics.correlation import Matrix, usable
+from nica_bench.metrics.mcc import top_codes
+
+__all__ = ["held_out_r2", "leakage", "r2_affine"]
+
+# Directions of standardised codes with less than this part of the largest singular value are left out. It is above the
+# rounding of single precision: two copies of a float32 code must not be told apart.
+_SMALLEST_SINGULAR = 1e-6
+
+
+def held_out_r2(fit_codes: NDArray[Any], fit_z: NDArray[Any], test_codes: NDArray[Any], test_z: NDArray[Any]) -> Matrix:
+    """R^2 on test data of the least-squares affine map from codes to latents that was fitted on other data.
+
+    The least-squares problem has the smallest norm on standardised codes, so repeated and linearly dependent codes are
+    safe. A code that is constant or not finite in either sample is left out.
+
+    Args:
+        fit_codes: codes to fit on, shape (N, k); k may be 0.
+        fit_z: latents to fit on, shape (N, n).
+        test_codes: codes to score on, shape (M, k).
+        test_z: latents to score on, shape (M, n).
+
+    Returns:
+        For each latent 1 - residual / total sum of squares on the test data, clipped to [0, 1], shape (n,); 0 for a
+        latent that is constant there.
+    """
+    good = usable(fit_codes) & usable(test_codes)
+    varies = usable(fit_z) & usable(test_z)
+    result = np.zeros(len(varies))
+    if not good.any() or not varies.any():
+        return result
+    a, b = (np.asarray(codes[:, good], dtype=np.float64) for codes in (fit_codes, test_codes))
+    y, target = (np.asarray(z[:, varies], dtype=np.float64) for z in (fit_z, test_z))
+    # By the largest value first: the square of a very large or very small code is out of range.
+    scale = np.abs(a).max(axis=0)
+    a = a / scale
+    centre, mean = a.mean(axis=0), y.mean(axis=0)
+    a -= centre
+    spread = np.sqrt((a * a).mean(axis=0))
+    a /= spread
+    # The normal equations cost a fraction of a decomposition of all rows; the cut is on squared singular values.
+    weights = np.linalg.lstsq(a.T @ a, a.T @ (y - mean), rcond=_SMALLEST_SINGULAR**2)[0]
+    total = target - target.mean(axis=0)
+    # A test code far beyond those of the fit may put the prediction out of range: it is then as wrong as can be.
+    with np.errstate(over="ignore", invalid="ignore"):
+        residual = target - mean - (b / scale - centre) / spread @ weights
+        r2 = 1.0 - (residual * residual).sum(axis=0) / (total * total).sum(axis=0)
+    result[varies] = np.where(np.isfinite(r2), r2, 0.0)
+    return np.clip(result, 0.0, 1.0)
+
+
+def r2_affine(
+    fit_codes: NDArray[Any],
+    fit_z: NDArray[Any],
+    test_codes: NDArray[Any],
+    test_z: NDArray[Any],
+    importance: NDArray[Any],
+) -> float:
+    """Held-out R^2, averaged over latents, from the method's own top n codes, with an intercept.
+
+    1 says that the codes hold the latents up to an affine map: a rotation is not held against them, as it is by mcc.
+
+    Args:
+        fit_codes, test_codes: codes, shapes (N, m) and (M, m).
+        fit_z, test_z: latents, shapes (N, n) and (M, n).
+        importance: the method's own ranking, shape (m,).
+
+    Returns:
+        In [0, 1]; 0 where nothing is predicted.
+    """
+    top = top_codes(importance, fit_z.shape[1])
+    return float(held_out_r2(fit_codes[:, top], fit_z, test_codes[:, top], test_z).mean())
+
+
+def leakage(
+    fit_codes: NDArray[Any],
+    fit_z: NDArray[Any],
+    test_codes: NDArray[Any],
+    test_z: NDArray[Any],
+    importance: NDArray[Any],
+) -> float:
+    """Held-out R^2, averaged over latents, from all codes that are *not* in the top n: what the ranking left behind.
+
+    Args:
+        fit_codes, test_codes: codes, shapes (N, m) and (M, m).
+        fit_z, test_z: latents, shapes (N, n) and (M, n).
+        importance: the method's own ranking, shape (m,).
+
+    Returns:
+        In [0, 1]; 0 where there are no other codes.
+    """
+    rest = np.setdiff1d(np.arange(fit_codes.shape[1]), top_codes(importance, fit_z.shape[1]))
+    return float(held_out_r2(fit_codes[:, rest], fit_z, test_codes[:, rest], test_z).mean())

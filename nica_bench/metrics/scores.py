@@ -1,0 +1,230 @@
+"""Everything that is said about one fit: codes on validation and test data against the latents."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nica_bench.errors import ContractError
+from nica_bench.metrics.correlation import Matrix, ranks, remove_condition_means, standardise, usable
+from nica_bench.metrics.knee import DEFAULT_RULE, estimate_dimension
+from nica_bench.metrics.mcc import Assignment, match, mean_correlation, top_codes
+from nica_bench.metrics.regression import leakage, r2_affine
+
+__all__ = ["METRICS", "Metric", "Sample", "Scores", "score"]
+
+_CHANCE_PERMUTATIONS = 20
+_CHANCE_ROWS = 2_000
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a number means.
+
+    Args:
+        name: its key in a record.
+        description: one line for people.
+        low, high: its range, ends included.
+        higher_is_better: None where neither end is good, as for a count or a chance level.
+    """
+
+    name: str
+    description: str
+    low: float
+    high: float
+    higher_is_better: bool | None
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("mcc", "own top n codes, matched and signed on validation, Pearson on test, over n", -1, 1, True),
+        Metric("mcc_best", "as mcc, but any of the codes may be matched", -1, 1, True),
+        Metric("mcc_within", "as mcc, after the means of the conditions are removed", -1, 1, True),
+        Metric("mcc_spearman", "as mcc, on ranks", -1, 1, True),
+        Metric("r2_affine", "held-out R^2 of an affine map from the own top n codes to the latents", 0, 1, True),
+        Metric("leakage", "held-out R^2 of an affine map from all codes but the own top n", 0, 1, False),
+        Metric("dimension", f"number of latents estimated from the own ranking ({DEFAULT_RULE})", 0, math.inf, None),
+        Metric("dimension_correct", "1 if the estimated number of latents is the true one", 0, 1, True),
+        Metric("chance", "mean |mcc| with the rows of the codes shuffled, at up to 2,000 rows a sample", 0, 1, None),
+    )
+}
+"""All that `Scores.values` may hold, in the order of tables."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Latents, codes and conditions of the same rows.
+
+    Args:
+        z: latents, finite, shape (N, n), n >= 1, N >= 2.
+        codes: codes, shape (N, m); constant columns and values that are not finite are allowed, and score 0.
+        u: conditions, integers, shape (N,).
+
+    Raises:
+        ContractError: if a shape or type is wrong, or a latent is not finite.
+    """
+
+    z: NDArray[Any]
+    codes: NDArray[Any]
+    u: NDArray[np.integer[Any]]
+
+    def __post_init__(self) -> None:
+        if self.z.ndim != 2 or self.z.shape[0] < 2 or self.z.shape[1] < 1:
+            raise ContractError(f"expected latents of shape (N, n) with N >= 2 and n >= 1, got {self.z.shape}")
+        rows = self.z.shape[0]
+        if self.codes.ndim != 2 or self.codes.shape[0] != rows:
+            raise ContractError(f"expected codes of shape ({rows}, m), got {self.codes.shape}")
+        if not (np.issubdtype(self.codes.dtype, np.floating) or np.issubdtype(self.codes.dtype, np.integer)):
+            raise ContractError(f"expected codes of real numbers, got {self.codes.dtype}")
+        if self.u.shape != (rows,) or not np.issubdtype(self.u.dtype, np.integer):
+            raise ContractError(
+                f"expected conditions, integers of shape ({rows},), got {self.u.dtype} of shape {self.u.shape}"
+            )
+        if not np.isfinite(self.z).all():
+            raise ContractError("expected finite latents, got values that are not")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of one fit. There is no NaN anywhere.
+
+    Args:
+        values: metrics by name, each in the range that `METRICS` states.
+        dimensions: the number of latents by every rule; empty for a method that was told.
+        assignment: the match behind `mcc`: code index and sign for each latent.
+        correlation: Pearson correlation of latents and codes on test data, shape (n, m), signs as they are.
+        notes: what to know beside the numbers, such as "2 of 10 codes are constant".
+
+    Raises:
+        ValueError: if a value has an unknown name or is out of its range.
+    """
+
+    values: dict[str, float]
+    dimensions: dict[str, int]
+    assignment: Assignment
+    correlation: Matrix
+    notes: list[str]
+
+    def __post_init__(self) -> None:
+        for name, value in self.values.items():
+            if name not in METRICS:
+                raise ValueError(f"expected the name of a metric, got '{name}'")
+            metric = METRICS[name]
+            if not (math.isfinite(value) and metric.low <= value <= metric.high):
+                raise ValueError(f"expected {name} in [{metric.low:g}, {metric.high:g}], got {value}")
+        if not np.isfinite(self.correlation).all():
+            raise ValueError("expected finite correlations")
+
+
+def score(
+    validation: Sample,
+    test: Sample,
+    importance: NDArray[Any],
+    rng: np.random.Generator,
+    *,
+    knows_dimension: bool = False,
+) -> Scores:
+    """Score the codes of one fit. Matches, signs and maps come from validation data, every number from test data.
+
+    A code that is constant or holds a value that is not finite, in either sample, counts as carrying nothing.
+
+    Args:
+        validation: sample to learn on, shapes (N, n) and (N, m).
+        test: sample to score on, shapes (M, n) and (M, m).
+        importance: the method's own ranking, made without the latents, shape (m,).
+        rng: random stream of the chance level; nothing else is random.
+        knows_dimension: the method was told n, so its number of codes estimates nothing: `dimension` and
+            `dimension_correct` are left out.
+
+    Raises:
+        ContractError: if the samples or the ranking don't fit together.
+    """
+    latents, width = test.z.shape[1], test.codes.shape[1]
+    if validation.z.shape[1] != latents or validation.codes.shape[1] != width:
+        raise ContractError(
+            f"expected {latents} latents and {width} codes in both samples, "
+            f"got {validation.z.shape[1]} and {validation.codes.shape[1]} in validation"
+        )
+    if importance.shape != (width,):
+        raise ContractError(f"expected importance of shape ({width},), one value a code, got {importance.shape}")
+
+    good = usable(validation.codes) & usable(test.codes)
+    notes = _notes(validation, test, importance, good)
+    # Zeros are constant, so from here on every function knows such a code for what it is, in both samples.
+    fit_codes, test_codes = (np.where(good, np.asfortranarray(s.codes), 0) for s in (validation, test))
+    top = top_codes(importance, latents)
+
+    fit_table = _table(validation.z, fit_codes)
+    test_table = _table(test.z, test_codes)
+    assignment = match(fit_table, top)
+
+    own = np.arange(len(top))
+    within = [
+        _table(remove_condition_means(s.z, s.u), remove_condition_means(c[:, top], s.u))
+        for s, c in ((validation, fit_codes), (test, test_codes))
+    ]
+    spearman = [_table(ranks(s.z), ranks(c[:, top])) for s, c in ((validation, fit_codes), (test, test_codes))]
+
+    parts = fit_codes, validation.z, test_codes, test.z, importance
+    values = {
+        "mcc": mean_correlation(assignment.read(test_table)),
+        "mcc_best": mean_correlation(match(fit_table, np.arange(width)).read(test_table)),
+        "mcc_within": mean_correlation(match(within[0], own).read(within[1])),
+        "mcc_spearman": mean_correlation(match(spearman[0], own).read(spearman[1])),
+        "r2_affine": r2_affine(*parts),
+        "leakage": leakage(*parts),
+    }
+    dimensions: dict[str, int] = {}
+    if not knows_dimension:
+        dimensions = estimate_dimension(importance)
+        values["dimension"] = float(dimensions[DEFAULT_RULE])
+        values["dimension_correct"] = float(dimensions[DEFAULT_RULE] == latents)
+    values["chance"] = _chance(validation.z, fit_codes[:, top], test.z, test_codes[:, top], rng)
+    return Scores(values, dimensions, assignment, test_table, notes)
+
+
+def _table(z: NDArray[Any], codes: NDArray[Any]) -> Matrix:
+    return np.clip(standardise(z).T @ standardise(codes), -1.0, 1.0)
+
+
+def _chance(
+    fit_z: NDArray[Any],
+    fit_codes: NDArray[Any],
+    test_z: NDArray[Any],
+    test_codes: NDArray[Any],
+    rng: np.random.Generator,
+) -> float:
+    """Mean |mcc| over shuffles of the rows of the codes, matched on one sample and read on the other."""
+    parts = []
+    for z, codes in ((fit_z, fit_codes), (test_z, test_codes)):
+        rows = rng.permutation(len(z))[:_CHANCE_ROWS]
+        parts.append((standardise(z[rows]).T, standardise(codes[rows])))
+    total = 0.0
+    for _ in range(_CHANCE_PERMUTATIONS):
+        fit, test = (np.clip(z @ codes[rng.permutation(len(codes))], -1.0, 1.0) for z, codes in parts)
+        total += abs(mean_correlation(match(fit, np.arange(fit.shape[1])).read(test)))
+    return total / _CHANCE_PERMUTATIONS
+
+
+def _notes(validation: Sample, test: Sample, importance: NDArray[Any], good: NDArray[np.bool_]) -> list[str]:
+    latents, width = test.z.shape[1], len(good)
+    finite = np.isfinite(validation.codes).all(axis=0) & np.isfinite(test.codes).all(axis=0)
+    varying = usable(validation.z) & usable(test.z)
+    notes = []
+    if width < latents:
+        notes.append(f"{width} {'code' if width == 1 else 'codes'} for {latents} latents")
+    for bad, total, what, state in (
+        (~finite, width, "codes", "not finite"),
+        (finite & ~good, width, "codes", "constant"),
+        (~np.isfinite(importance), width, "values of importance", "not finite"),
+        (~varying, latents, "latents", "constant"),
+    ):
+        count = int(bad.sum())
+        if count:
+            notes.append(f"{count} of {total} {what} {'is' if count == 1 else 'are'} {state}")
+    return notes

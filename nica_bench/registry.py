@@ -1,0 +1,183 @@
+"""Finding methods and scenarios: in their folders, in installed packages, and in files given by path."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import pkgutil
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from nica_bench.errors import ContractError, UsageError, did_you_mean
+from nica_bench.method import Method
+from nica_bench.parameters import parse_name, parse_values
+from nica_bench.scenario import Scenario
+
+__all__ = ["make_method", "make_scenario", "method_types", "scenario_types"]
+
+T = TypeVar("T", bound=type)
+
+_SIZED = re.compile(r"(?P<family>.+)-(?P<n>\d+)of(?P<D>\d+)")
+
+
+def _classes(module: ModuleType, base: T) -> list[T]:
+    """The concrete implementations of a contract that a module defines itself."""
+    return [
+        c
+        for c in vars(module).values()
+        if isinstance(c, type) and issubclass(c, base) and c.__module__ == module.__name__ and not inspect.isabstract(c)
+    ]
+
+
+def _installed(package: str, base: T) -> list[T]:
+    """Implementations in the package's folder and in the entry points of the same name."""
+    folder = importlib.import_module(package)
+    found: list[T] = []
+    for entry in pkgutil.iter_modules(folder.__path__, package + "."):
+        found += _classes(importlib.import_module(entry.name), base)
+    for point in importlib.metadata.entry_points(group=package):
+        try:
+            loaded = point.load()
+        except Exception as error:
+            raise UsageError(f"entry point {point.name} = {point.value} of {package} does not import: {error}") from error
+        found += _classes(loaded, base) if isinstance(loaded, ModuleType) else [loaded]
+    return found
+
+
+@cache
+def method_types() -> Mapping[str, type[Method]]:
+    """All installed methods by name."""
+    return {c.name: c for c in sorted(_installed("nica_bench.methods", Method), key=lambda c: (c.floor, c.oracle))}
+
+
+@cache
+def scenario_types() -> Mapping[str, type[Scenario]]:
+    """All installed scenarios by family."""
+    return {c.family: c for c in _installed("nica_bench.scenarios", Scenario)}
+
+
+def _from_file(path: Path, base: T, what: str) -> list[T]:
+    """Implementations in a Python file; their version gets the hash of the file, so an edit makes new cells."""
+    if not path.is_file():
+        raise UsageError(f"no {what} file {path}: expected a Python file that holds a subclass of {base.__name__}")
+    source = path.read_bytes()
+    digest = hashlib.sha256(source).hexdigest()[:12]
+    name = f"nica_bench_file_{path.stem}_{digest}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise UsageError(f"{what} file {path} is not a Python file")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException as error:
+            del sys.modules[name]
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            line = _line_of(error, path)
+            raise UsageError(f"{what} file {path}{line} does not import: {type(error).__name__}: {error}") from error
+        for c in _classes(module, base):
+            c.version = f"{c.version}+{digest}"
+    found = _classes(sys.modules[name], base)
+    if not found:
+        hints = [c.__name__ for c in vars(sys.modules[name]).values() if isinstance(c, type) and issubclass(c, base)]
+        unfinished = [h for h in hints if h != base.__name__]
+        more = f"; {', '.join(unfinished)} lacks abstract methods" if unfinished else ""
+        raise UsageError(f"{what} file {path} defines no {what}: expected a subclass of {base.__name__}{more}")
+    return found
+
+
+def _line_of(error: BaseException, path: Path) -> str:
+    """`, line N` of the last frame of an error that lies in the file."""
+    if isinstance(error, SyntaxError) and error.lineno:
+        return f", line {error.lineno}"
+    lines = []
+    traceback = error.__traceback__
+    while traceback is not None:
+        if Path(traceback.tb_frame.f_code.co_filename) == path:
+            lines.append(traceback.tb_lineno)
+        traceback = traceback.tb_next
+    return f", line {lines[-1]}" if lines else ""
+
+
+def _is_path(name: str) -> bool:
+    return name.endswith(".py") or "/" in name or "\\" in name
+
+
+def _build(owner: type, name: str, texts: Mapping[str, str], **given: Any) -> Any:
+    values = parse_values(owner, texts, name)
+    try:
+        return owner(**given, **values)
+    except TypeError as error:
+        raise ContractError(f"{name}: {owner.__name__} is not a frozen dataclass of parameters: {error}") from error
+
+
+def make_method(text: str, extra: Mapping[str, Mapping[str, str]] | None = None) -> Method:
+    """A method from `name`, `name[parameter=value,...]` or `./file.py[...]`.
+
+    Args:
+        text: what was given on the command line.
+        extra: parameters by method name, from `-p name.parameter=value`; brackets win.
+
+    Raises:
+        UsageError: for an unknown name (the nearest are offered), parameter or value, or a file that does not import.
+    """
+    name, texts = parse_name(text)
+    if _is_path(name):
+        found = _from_file(Path(name).resolve(), Method, "method")
+        if len(found) > 1:
+            raise UsageError(f"method file {name} defines {len(found)} methods ({_names(found)}): expected one")
+        owner = found[0]
+    else:
+        known = method_types()
+        if name not in known:
+            raise UsageError(f"unknown method '{name}'; {did_you_mean(name, known)}")
+        owner = known[name]
+    method = _build(owner, owner.name, {**(extra or {}).get(owner.name, {}), **texts})
+    assert isinstance(method, Method)
+    return method
+
+
+def _names(types: Iterable[type]) -> str:
+    return ", ".join(t.__name__ for t in types)
+
+
+def make_scenario(text: str, extra: Mapping[str, str] | None = None) -> Scenario:
+    """A scenario from `family-<n>of<D>`, a plain name, or either with brackets.
+
+    Args:
+        text: what was given on the command line.
+        extra: parameters from flags; brackets win.
+
+    Raises:
+        UsageError: for an unknown name (the nearest are offered), impossible sizes, a wrong parameter or value.
+    """
+    name, texts = parse_name(text)
+    match = _SIZED.fullmatch(name)
+    family = match["family"] if match else name
+    known = scenario_types()
+    grammar = [f"{f}-<n>of<D>" if c.sized else f for f, c in known.items()]
+    if family not in known or known[family].sized != bool(match):
+        near = did_you_mean(family, known) if family not in known and match else "known: " + ", ".join(grammar)
+        raise UsageError(f"unknown scenario '{name}'; {near}")
+    owner = known[family]
+    sizes = {}
+    if match:
+        n, D = int(match["n"]), int(match["D"])
+        if not (1 <= n <= D and D >= 2):
+            raise UsageError(
+                f"scenario '{name}': expected {family}-<n>of<D> with 1 <= n <= D and D >= 2, got n = {n} and D = {D}"
+            )
+        sizes = {"latents": n, "dimensions": D}
+    scenario = _build(owner, name, {**(extra or {}), **texts}, **sizes)
+    assert isinstance(scenario, Scenario)
+    return scenario

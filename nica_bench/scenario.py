@@ -1,0 +1,57 @@
+"""The scenario contract: a named way to make datasets whose latents are known."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from nica_bench.dataset import Dataset
+from nica_bench.parameters import check_all, label
+
+__all__ = ["Scenario"]
+
+
+@dataclass(frozen=True)
+class Scenario(ABC):
+    """A way to make datasets. A subclass is a frozen dataclass whose fields made by `parameter` are its parameters.
+
+    An implementer must give `family`, `equivalence` and `generate`; may give `sized`, `version` and `warnings`.
+
+    Args:
+        latents: true number of latents n, from the name `<family>-<n>of<D>`.
+        dimensions: number of observed dimensions D, from the name.
+    """
+
+    family: ClassVar[str]
+    """First part of the name `<family>-<n>of<D>`; the whole name where `sized` is False."""
+    equivalence: ClassVar[str]
+    """What the theory promises to recover the latents up to, e.g. "component-wise affine"."""
+    sized: ClassVar[bool] = True
+    """Whether the name carries `<n>of<D>`."""
+    version: ClassVar[str] = "1"
+    """Part of every cell's key: change it when the same seed gives other data."""
+
+    latents: int
+    dimensions: int
+
+    def __post_init__(self) -> None:
+        check_all(self, self.name)
+
+    @property
+    def name(self) -> str:
+        """The name in the grammar, without parameters: `gauss-2of10`."""
+        return f"{self.family}-{self.latents}of{self.dimensions}" if self.sized else self.family
+
+    @property
+    def label(self) -> str:
+        """The name with those parameters that are not at their default: `gauss-2of10[conditions=3]`."""
+        return label(self.name, self)
+
+    @abstractmethod
+    def generate(self, seed: int) -> Dataset:
+        """Make the dataset of a seed. The same seed gives the same dataset, another seed another."""
+
+    def warnings(self) -> list[str]:
+        """What a reader of the results should know, a line each: e.g. that the theory's condition is not met."""
+        return []

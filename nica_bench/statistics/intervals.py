@@ -1,0 +1,174 @@
+"""Aggregates over seeds, each with a 95 % interval.
+
+Bootstrap intervals are percentile intervals. With few seeds they are too narrow: for a bimodal score they cover about
+.64 with 3 seeds, .81 with 5 and .91 with 10, so `count` belongs beside every interval.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nica_bench.seeds import Streams
+
+__all__ = ["Estimate", "iqm", "iqm_interval", "mean_interval", "median_interval", "success_rate"]
+
+Values = NDArray[np.float64]
+
+_LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95 % interval.
+
+    Args:
+        value: the estimate.
+        low, high: ends of the interval. A percentile interval need not hold the value, but nearly always does.
+        count: number of values it was made from.
+
+    Raises:
+        ValueError: if a number is not finite, the ends are in the wrong order or count is below 1.
+    """
+
+    value: float
+    low: float
+    high: float
+    count: int
+
+    def __post_init__(self) -> None:
+        if not all(math.isfinite(number) for number in (self.value, self.low, self.high)):
+            raise ValueError(f"expected finite numbers, got {self.value} [{self.low}, {self.high}]")
+        if self.low > self.high or self.count < 1:
+            raise ValueError(
+                f"expected low <= high and count >= 1, got [{self.low}, {self.high}] and count {self.count}"
+            )
+
+    @property
+    def single(self) -> bool:
+        """Made from one value: a bootstrap interval is then that value and says nothing about the spread."""
+        return self.count == 1
+
+
+def median_interval(
+    values: ArrayLike, strata: ArrayLike | None = None, *, seed: int = 0, resamples: int = 2000
+) -> Estimate:
+    """Median with a percentile bootstrap interval.
+
+    Args:
+        values: scores, shape (n,), n >= 1, finite.
+        strata: group of each score, shape (n,); every resample then takes as many scores from each group as there are.
+        seed: of the resampling.
+        resamples: how many.
+
+    Raises:
+        ValueError: if there are no values, one is not finite, or a shape is wrong.
+    """
+    return _bootstrap(values, _median, strata, seed, resamples)
+
+
+def mean_interval(
+    values: ArrayLike, strata: ArrayLike | None = None, *, seed: int = 0, resamples: int = 2000
+) -> Estimate:
+    """Mean with a percentile bootstrap interval; arguments and errors as for `median_interval`."""
+    return _bootstrap(values, _mean, strata, seed, resamples)
+
+
+def iqm_interval(
+    values: ArrayLike, strata: ArrayLike | None = None, *, seed: int = 0, resamples: int = 2000
+) -> Estimate:
+    """Interquartile mean with a percentile bootstrap interval (Agarwal et al. 2021, "Deep RL at the edge of the
+    statistical precipice"); arguments and errors as for `median_interval`.
+    """
+    return _bootstrap(values, iqm, strata, seed, resamples)
+
+
+def iqm(values: Values) -> Values:
+    """Interquartile mean: the mean without the lowest and the highest quarter, each rounded down to whole values.
+
+    Args:
+        values: shape (..., n), n >= 1.
+
+    Returns:
+        Shape (...).
+    """
+    cut = values.shape[-1] // 4
+    return np.asarray(np.sort(values, axis=-1)[..., cut : values.shape[-1] - cut].mean(axis=-1))
+
+
+def success_rate(values: ArrayLike, threshold: float) -> Estimate:
+    """Share of values that reach a threshold, with the Wilson score interval (Wilson 1927).
+
+    A run that failed is no success: pass its score as 0 rather than leave it out.
+
+    Args:
+        values: scores, shape (n,), n >= 1, finite.
+        threshold: a value equal to it is a success.
+
+    Returns:
+        Numbers in [0, 1]. Unlike a bootstrap interval it has a width even where all succeed or all fail.
+
+    Raises:
+        ValueError: if there are no values, one is not finite, or the shape is wrong.
+    """
+    scores = _checked(values)
+    count = len(scores)
+    share = float((scores >= threshold).mean())
+    z2 = NormalDist().inv_cdf((1 + _LEVEL) / 2) ** 2
+    centre = (share + z2 / (2 * count)) / (1 + z2 / count)
+    half = math.sqrt(z2 * (share * (1 - share) / count + z2 / (4 * count**2))) / (1 + z2 / count)
+    # In exact arithmetic the ends lie in [0, 1] and around the share; rounding may put them 1e-17 beyond.
+    return Estimate(share, max(0.0, min(centre - half, share)), min(1.0, max(centre + half, share)), count)
+
+
+def _bootstrap(
+    values: ArrayLike,
+    statistic: Callable[[Values], Values],
+    strata: ArrayLike | None,
+    seed: int,
+    resamples: int,
+) -> Estimate:
+    scores = _checked(values)
+    if resamples < 1:
+        raise ValueError(f"expected at least 1 resample, got {resamples}")
+    count = len(scores)
+    groups = np.zeros(count, dtype=np.intp) if strata is None else _groups(strata, count)
+    rng = Streams(seed).numpy("bootstrap")
+    columns = []
+    for group in range(int(groups.max()) + 1):
+        members = np.flatnonzero(groups == group)
+        columns.append(members[rng.integers(0, len(members), (resamples, len(members)))])
+    drawn = statistic(scores[np.concatenate(columns, axis=1)])
+    low, high = np.quantile(drawn, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+    return Estimate(float(statistic(scores)), float(low), float(high), count)
+
+
+def _groups(strata: ArrayLike, count: int) -> NDArray[np.intp]:
+    labels = np.asarray(strata)
+    if labels.shape != (count,):
+        raise ValueError(f"expected one stratum a value, shape ({count},), got {labels.shape}")
+    return np.asarray(np.unique(labels, return_inverse=True)[1], dtype=np.intp)
+
+
+def _checked(values: ArrayLike) -> Values:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or not array.size:
+        raise ValueError(f"expected at least one value, in one dimension, got shape {array.shape}")
+    bad = int((~np.isfinite(array)).sum())
+    if bad:
+        raise ValueError(f"expected finite values, got {bad} of {array.size} that are not")
+    return array
+
+
+def _median(values: Values) -> Any:
+    return np.median(values, axis=-1)
+
+
+def _mean(values: Values) -> Any:
+    return values.mean(axis=-1)

@@ -1,0 +1,367 @@
+"""A folder of records that survives whatever happens to the processes that write it.
+
+`<folder>/cells/<key>.json` is the record of a cell and `<key>.npz` its arrays, where it has some. A file appears under
+its name only when it is whole and on the disk; the record comes last, so that a cell is there when its record is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import hashlib
+import io
+import json
+import os
+import re
+import secrets
+import time
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nica_bench.errors import NicaBenchError, UsageError
+from nica_bench.record import Record, RecordError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["STORE_FORMAT", "Scan", "Store", "StoreError"]
+
+STORE_FORMAT = 1
+"""Number of the folder's layout, written to its marker file."""
+
+_MARKER = "nica-bench.json"
+_CELLS = "cells"
+_TEMPORARY = ".tmp-"
+_STALE_SECONDS = 3600.0
+_RECORD_NAME = re.compile(r"[0-9a-f]{64}\.json")
+
+
+class StoreError(NicaBenchError):
+    """A cell cannot be written or read; names the file and the reason."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a store holds.
+
+    Args:
+        records: whole records by key, in the order of their keys.
+        broken: why a file that should be a record is none, by path.
+    """
+
+    records: dict[str, Record] = field(default_factory=dict)
+    broken: dict[Path, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Store:
+    """Records below a folder. Make one with `Store.open`, which checks the folder.
+
+    Args:
+        folder: the folder given with --out.
+    """
+
+    folder: Path
+
+    @classmethod
+    def open(cls, folder: Path | str, create: bool = True) -> Self:
+        """Check a folder and, unless it is only read, prepare it.
+
+        Args:
+            folder: one that does not exist or is empty, or one that holds nica-bench records.
+            create: make what is missing and check that it can be written to; False: the folder must hold records, or
+                have been prepared for them, and may be read-only.
+
+        Raises:
+            UsageError: if the folder is a file, holds something else, belongs to a newer nica-bench, or cannot be
+                written to; with the reason.
+        """
+        store = cls(Path(folder).absolute())
+        try:
+            store._check(create)
+            if create:
+                store.cells.mkdir(parents=True, exist_ok=True)
+                marker = store.folder / _MARKER
+                if not marker.exists():
+                    os.replace(_temporary(store.folder, json.dumps({"format": STORE_FORMAT}).encode()), marker)
+                    _sync_folder(store.folder)
+                # Root ignores permission bits and a read-only disk has its own: only writing shows what is possible.
+                _temporary(store.cells, bytes(4096)).unlink()
+        except OSError as error:
+            verb = "written to" if create else "read"
+            raise UsageError(
+                f"{folder} cannot be {verb}: {_reason(error)}; choose another folder with --out"
+            ) from error
+        return store
+
+    @property
+    def cells(self) -> Path:
+        """The folder of the records."""
+        return self.folder / _CELLS
+
+    def write(self, record: Record, arrays: Mapping[str, NDArray[Any]] | None = None) -> Record:
+        """Write a cell in place of what is there under its key. Safe where several processes write at once.
+
+        Args:
+            record: its field `arrays` is not looked at.
+            arrays: arrays by name (letters, digits, '_', '-', '.'), of any shape and of any type but object.
+
+        Returns:
+            The record with its field `arrays` filled in: None where there are none.
+
+        Raises:
+            StoreError: if an array cannot be stored without pickles, or the files cannot be written; what was there
+                before is left as it was (unless it is the renaming that fails).
+        """
+        path, npz = self._path(record.key), self._path(record.key, ".npz")
+        packed = _pack(arrays, npz) if arrays else None
+        described = None
+        if packed:
+            digest = hashlib.sha256(packed).hexdigest()
+            described = {"file": npz.name, "bytes": len(packed), "sha256": digest, "names": list(arrays or ())}
+        record = dataclasses.replace(record, arrays=described)
+        text = json.dumps(record.to_json(), allow_nan=False, indent=1)
+        waiting: list[Path] = []
+        try:
+            # All that needs space on the disk is done before anything that others see is touched.
+            if packed:
+                waiting.append(_temporary(self.cells, packed))
+            waiting.append(_temporary(self.cells, text.encode()))
+            with self._lock():
+                # Between the renames below, a kill must leave a missing cell, not old numbers with new arrays.
+                if packed or npz.exists():
+                    path.unlink(missing_ok=True)
+                if packed:
+                    os.replace(waiting[0], npz)
+                else:
+                    npz.unlink(missing_ok=True)
+                os.replace(waiting[-1], path)
+            _sync_folder(self.cells)
+        except OSError as error:
+            raise StoreError(f"cannot write {path}: {_reason(error)}; finished cells are kept") from error
+        finally:
+            for temporary in waiting:
+                with contextlib.suppress(OSError):
+                    temporary.unlink(missing_ok=True)
+        return record
+
+    def read(self, key: str) -> Record:
+        """The record of a cell. Raises StoreError where there is none or it is broken."""
+        path = self._path(key)
+        try:
+            return self._load(path)
+        except FileNotFoundError:
+            raise StoreError(f"{path} does not exist") from None
+        except (OSError, ValueError, RecursionError, RecordError) as error:
+            raise StoreError(f"{path} is broken: {_reason(error)}") from error
+
+    def arrays(self, key: str) -> dict[str, NDArray[Any]]:
+        """The arrays of a cell by name; none where it has none.
+
+        Raises:
+            StoreError: if the cell is missing or broken, or its arrays are not those that its record describes.
+        """
+        described = self.read(key).arrays
+        if described is None:
+            return {}
+        path = self._path(key, ".npz")
+        try:
+            packed = path.read_bytes()
+            if self.read(key).arrays != described:  # the cell was replaced meanwhile
+                return self.arrays(key)
+            if hashlib.sha256(packed).hexdigest() != described["sha256"]:
+                raise ValueError("its SHA-256 is not the one in the record")
+            with np.load(io.BytesIO(packed), allow_pickle=False) as file:
+                return {name: file[name] for name in file.files}
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise StoreError(f"{path} is broken: {_reason(error)}") from error
+
+    def scan(self) -> Scan:
+        """Read all records. Of arrays only the size is checked; files that vanish meanwhile are left out.
+
+        Raises:
+            StoreError: if the folder cannot be listed.
+        """
+        scan = Scan()
+        for name in self._names():
+            path = self.cells / name
+            try:
+                record = self._load(path)
+                scan.records[record.key] = record
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError, RecursionError, RecordError) as error:
+                scan.broken[path] = _reason(error)
+        return scan
+
+    def find(self, prefix: str) -> str:
+        """The key of the one cell whose key begins so.
+
+        Args:
+            prefix: 4 to 64 hexadecimal digits.
+
+        Raises:
+            UsageError: if there is no such cell or there are several, or the prefix is too short.
+        """
+        if not re.fullmatch(r"[0-9a-fA-F]{4,64}", prefix):
+            raise UsageError(f"a key is given by its first 4 to 64 hexadecimal digits, got '{prefix}'")
+        keys = [name[:64] for name in self._names() if _RECORD_NAME.fullmatch(name)]
+        found = [key for key in keys if key.startswith(prefix.lower())]
+        if not found:
+            raise UsageError(f"no cell in {self.folder} has a key that begins with '{prefix}' ({len(keys)} cells)")
+        if len(found) > 1:
+            some = ", ".join(key[:12] for key in found[:5]) + (", ..." if len(found) > 5 else "")
+            raise UsageError(f"{len(found)} cells have a key that begins with '{prefix}': {some}")
+        return found[0]
+
+    def clean(self) -> int:
+        """Remove what killed processes left half-written an hour ago or longer; the number of files removed."""
+        removed = 0
+        for folder in (self.folder, self.cells):
+            for path in folder.glob(_TEMPORARY + "*"):
+                with contextlib.suppress(OSError):  # another process may be cleaning too
+                    if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+                        path.unlink()
+                        removed += 1
+        return removed
+
+    def _path(self, key: str, suffix: str = ".json") -> Path:
+        if not _RECORD_NAME.fullmatch(key + ".json"):
+            raise StoreError(f"a key has 64 hexadecimal digits, got '{key}'")
+        return self.cells / (key + suffix)
+
+    def _names(self) -> list[str]:
+        try:
+            return sorted(name for name in os.listdir(self.cells) if name.endswith(".json") and name[0] != ".")
+        except FileNotFoundError:  # prepared for, but nothing was written yet
+            return []
+        except OSError as error:
+            raise StoreError(f"cannot list {self.cells}: {_reason(error)}") from error
+
+    def _load(self, path: Path) -> Record:
+        """A record that was checked against its name and its arrays. FileNotFoundError: there is no such record."""
+        try:
+            return self._load_once(path)
+        except (ValueError, RecordError):
+            return self._load_once(path)  # a cell that was being replaced is whole the second time
+
+    def _load_once(self, path: Path) -> Record:
+        record = Record.from_json(json.loads(path.read_bytes()))
+        if path.name != record.key + ".json":
+            raise ValueError(f"its key is {record.key}, which is not its name")
+        if record.arrays is None:
+            return record
+        npz, size = path.with_suffix(".npz"), record.arrays["bytes"]
+        if record.arrays["file"] != npz.name:
+            raise ValueError(f"its arrays should be in {npz.name}, not {record.arrays['file']}")
+        try:
+            came = npz.stat().st_size
+        except FileNotFoundError:
+            raise ValueError(f"{npz.name} is missing") from None
+        if came != size:
+            raise ValueError(f"{npz.name} should have {size} bytes, but has {came}")
+        return record
+
+    def _check(self, create: bool) -> None:
+        """That the folder is ours or nobody's; OSError where it cannot be read."""
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UsageError(f"{self.folder} is a file, not a folder: choose another with --out")
+        names = os.listdir(self.folder) if self.folder.exists() else []
+        if _MARKER in names:
+            try:
+                version = json.loads((self.folder / _MARKER).read_bytes())["format"]
+                newer = version > STORE_FORMAT
+            except (ValueError, TypeError, KeyError) as error:
+                raise UsageError(f"{self.folder / _MARKER} is not the marker of a nica-bench folder") from error
+            if newer:
+                raise UsageError(
+                    f"{self.folder} has format {version}, this nica-bench reads {STORE_FORMAT}: update nica-bench"
+                )
+            return
+        inside = os.listdir(self.cells) if _CELLS in names and self.cells.is_dir() else []
+        if any(map(_RECORD_NAME.fullmatch, inside)):
+            return
+        # A process that is preparing the folder at this moment may have made an empty one and temporary files.
+        other = [n for n in names if n != _CELLS and not n.startswith(_TEMPORARY)]
+        other += [f"{_CELLS}/{n}" for n in inside if not n.startswith(".")]
+        if other:
+            raise UsageError(
+                f"{self.folder} holds something else (for example '{min(other)}') and no nica-bench records: "
+                "choose another folder with --out"
+            )
+        if not create:
+            what = "holds no nica-bench records" if self.folder.exists() else "does not exist"
+            raise UsageError(f"{self.folder} {what}")
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        """One process at a time renames. A few disks have no locks: two writers of a cell may leave it broken there."""
+        with contextlib.ExitStack() as stack:
+            if fcntl is not None:
+                with contextlib.suppress(OSError):
+                    file = stack.enter_context(open(self.cells / ".lock", "ab"))
+                    fcntl.flock(file, fcntl.LOCK_EX)
+                    # Closing is not enough where a forked child holds a copy of the file.
+                    stack.callback(fcntl.flock, file, fcntl.LOCK_UN)
+            yield
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full"
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)):
+        return f"not JSON, or cut off ({error})"
+    return str(error) or type(error).__name__
+
+
+def _pack(arrays: Mapping[str, NDArray[Any]], path: Path) -> bytes:
+    """An npz in memory. Unlike `np.savez` it holds no date: the same arrays always give the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, values in arrays.items():
+            array = np.asarray(values)
+            if array.dtype.hasobject:
+                raise StoreError(f"cannot write {path}: array '{name}' should hold numbers, got type {array.dtype}")
+            if not re.fullmatch(r"\w[\w.-]*", name):
+                raise StoreError(f"cannot write {path}: names of arrays are letters, digits and '_-.', got '{name}'")
+            member = zipfile.ZipInfo(name + ".npy")
+            member.compress_type = zipfile.ZIP_DEFLATED
+            with file.open(member, "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _temporary(folder: Path, data: bytes) -> Path:
+    """A new file on the disk with this content, under a name that nobody else uses; none where that fails."""
+    path = folder / f"{_TEMPORARY}{os.getpid()}-{secrets.token_hex(8)}"
+    try:
+        with open(path, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last; not every system can open or flush a folder, and the files are whole without it."""
+    with contextlib.suppress(OSError):
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
