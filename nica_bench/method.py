@@ -114,6 +114,6 @@ class Method(ABC):
         """Fit several datasets of one shape at once; only asked of a method that says `replicated`."""
         return [self.fit(observations, s, session) for observations, s in zip(group, streams, strict=True)]
 
-    def bytes_per_replicate(self, observations: int, dimensions: int, conditions: int) -> int:
+    def bytes_per_replicate(self, observations: int, dimensions: int, conditions: int, latents: int) -> int:
         """Memory that one more dataset in a group takes while training, in bytes; groups are sized by it."""
         return 4 * observations * (dimensions + conditions) * 4

@@ -291,7 +291,8 @@ class Store:
         if any(map(_RECORD_NAME.fullmatch, inside)):
             return
         # A process that is preparing the folder at this moment may have made an empty one and temporary files.
-        other = [n for n in names if n != _CELLS and not n.startswith(_TEMPORARY)]
+        ours = [_CELLS] if self.cells.is_dir() else []
+        other = [n for n in names if n not in ours and not n.startswith(_TEMPORARY)]
         other += [f"{_CELLS}/{n}" for n in inside if not n.startswith(".")]
         if other:
             raise UsageError(

@@ -161,8 +161,8 @@ def test_peak_memory_fallbacks(monkeypatch):
     from_resource = peak_memory_bytes()
     monkeypatch.setitem(sys.modules, "resource", None)
     from_psutil = peak_memory_bytes()
-    assert 1_000_000 < from_psutil
-    assert 1_000_000 < from_resource < 1e12
+    assert min(from_psutil, from_resource) > 1_000_000
+    assert from_resource < 1e12
 
 
 def test_no_heavy_imports():

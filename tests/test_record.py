@@ -261,9 +261,9 @@ def test_from_json_missing_field(name):
 
 def test_from_json_missing_and_unknown_field_of_spec():
     obj = make_record().to_json()
-    with pytest.raises(RecordError, match="'record': expected only format, key, .*, got 'extra'"):
+    with pytest.raises(RecordError, match=r"'record': expected only format, key, .*, got 'extra'"):
         Record.from_json({**obj, "extra": 1})
-    with pytest.raises(RecordError, match="'spec': expected only .*, got 'extra'"):
+    with pytest.raises(RecordError, match=r"'spec': expected only .*, got 'extra'"):
         Record.from_json({**obj, "spec": {**obj["spec"], "extra": 1}})
     del obj["spec"]["seed"]
     with pytest.raises(RecordError, match="spec has no field 'seed'"):

@@ -1,0 +1,81 @@
+"""Floors and bounds: what a score has to beat, and what a linear map reaches with the truth in hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from nica_bench.dataset import Floats, Integers, Observations
+from nica_bench.method import Fitted, FitSession, Method
+from nica_bench.seeds import Streams
+
+__all__ = ["LabelOnly", "LinearOracle", "RawX"]
+
+
+@dataclass(frozen=True)
+class RawX(Method):
+    """The observed coordinates themselves, ranked by their standard deviation."""
+
+    name: ClassVar[str] = "raw-x"
+    floor: ClassVar[bool] = True
+
+    def fit(self, observations: Observations, streams: Streams, session: FitSession) -> Fitted:
+        """There is nothing to fit."""
+
+        def encode(x: Floats, u: Integers | None) -> Floats:
+            return x
+
+        return Fitted(encode, observations.train_x.std(0))
+
+
+@dataclass(frozen=True)
+class LabelOnly(Method):
+    """A code that holds nothing but the condition: the class mean of x, on the principal axes of the class means.
+
+    What a method scores that only tells the classes apart. Within a class it is constant.
+    """
+
+    name: ClassVar[str] = "label-only"
+    floor: ClassVar[bool] = True
+    uses_conditions: ClassVar[bool] = True
+
+    def fit(self, observations: Observations, streams: Streams, session: FitSession) -> Fitted:
+        """Take the class means of the training observations."""
+        u = observations.train_u
+        assert u is not None, "the engine gives the conditions to a method that uses_conditions"
+        x = observations.train_x.astype(np.float64)
+        counts = np.bincount(u, minlength=observations.conditions)
+        sums = np.stack([np.bincount(u, x[:, j], minlength=observations.conditions) for j in range(x.shape[1])], 1)
+        means = sums / np.maximum(counts, 1)[:, None] - x.mean(0)
+        _, singular, axes = np.linalg.svd(np.sqrt(counts / len(u))[:, None] * means, full_matrices=False)
+        codes = means @ axes.T
+
+        def encode(x: Floats, u: Integers | None) -> Floats:
+            return np.asarray(codes[u])
+
+        return Fitted(encode, singular)
+
+
+@dataclass(frozen=True)
+class LinearOracle(Method):
+    """The linear regression from x to the true latents, learned on training data: a bound, not a method."""
+
+    name: ClassVar[str] = "linear-oracle"
+    floor: ClassVar[bool] = True
+    knows_dimension: ClassVar[bool] = True
+    oracle: ClassVar[bool] = True
+
+    def fit(self, observations: Observations, streams: Streams, session: FitSession) -> Fitted:
+        """Least squares with intercept."""
+        z = observations.train_z
+        assert z is not None, "the engine gives the training latents to an oracle"
+        x = observations.train_x.astype(np.float64)
+        mean = x.mean(0)
+        weights, *_ = np.linalg.lstsq(x - mean, z - z.mean(0), rcond=None)
+
+        def encode(x: Floats, u: Integers | None) -> Floats:
+            return np.asarray((x - mean) @ weights + z.mean(0))
+
+        return Fitted(encode, np.ones(weights.shape[1]))

@@ -1,0 +1,71 @@
+"""Linear methods, by scikit-learn: principal and independent components."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from nica_bench.dataset import Floats, Integers, Observations
+from nica_bench.method import Fitted, FitSession, Method
+from nica_bench.parameters import parameter
+from nica_bench.seeds import Streams
+
+__all__ = ["PCA", "FastICA"]
+
+
+@dataclass(frozen=True)
+class PCA(Method):
+    """Principal components of x, all of them, ranked by their standard deviation."""
+
+    name: ClassVar[str] = "pca"
+
+    def fit(self, observations: Observations, streams: Streams, session: FitSession) -> Fitted:
+        """Fit on the training observations."""
+        from sklearn.decomposition import PCA as Components
+
+        model = Components(svd_solver="covariance_eigh").fit(observations.train_x.astype(np.float64))
+
+        def encode(x: Floats, u: Integers | None) -> Floats:
+            return np.asarray(model.transform(x.astype(np.float64)))
+
+        return Fitted(encode, np.sqrt(model.explained_variance_))
+
+
+@dataclass(frozen=True)
+class FastICA(Method):
+    """Independent components of the n leading principal ones; told n.
+
+    Ranked by the standard deviation that each component contributes to x.
+    """
+
+    name: ClassVar[str] = "fastica"
+    knows_dimension: ClassVar[bool] = True
+
+    contrast: str = parameter("logcosh", "contrast function", choices=("logcosh", "exp", "cube"))
+    iterations: int = parameter(1_000, "most iterations", low=1)
+
+    def fit(self, observations: Observations, streams: Streams, session: FitSession) -> Fitted:
+        """Fit on the training observations; a fit that does not converge says so in its record."""
+        from sklearn.decomposition import FastICA as Components
+        from sklearn.exceptions import ConvergenceWarning
+
+        model = Components(
+            n_components=observations.latents,
+            whiten="unit-variance",
+            fun=self.contrast,
+            max_iter=self.iterations,
+            random_state=int(streams.numpy("initialisation").integers(2**31)),
+        )
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", ConvergenceWarning)
+            model.fit(observations.train_x.astype(np.float64))
+        converged = not any(issubclass(w.category, ConvergenceWarning) for w in caught)
+
+        def encode(x: Floats, u: Integers | None) -> Floats:
+            return np.asarray(model.transform(x.astype(np.float64)))
+
+        importance = np.linalg.norm(model.mixing_, axis=0)
+        return Fitted(encode, importance, training={"steps": int(model.n_iter_), "converged": converged})

@@ -1,0 +1,57 @@
+"""How hard a dataset is: what linear methods and the raw coordinates reach, and how nonlinear the mixing is.
+
+Every dataset carries these figures, so a score can be read against them. They are made with the truth in hand and are
+shown to no method.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nica_bench.dataset import Split
+from nica_bench.metrics import assign, correlation, matched_correlation
+
+__all__ = ["DIFFICULTY", "measure_difficulty"]
+
+DIFFICULTY = {
+    "linear_r": "mean correlation of z with its held-out linear regression on x",
+    "raw_best": "best-n |correlation| of the raw coordinates of x with z",
+    "pca": "MCC of the first n principal components",
+    "log_det_sd": "sd of log|det J| of the mixing over the data; 0 for a volume-preserving one",
+    "max_sd": "largest standard deviation of a coordinate of x",
+}
+"""What is measured, by name."""
+
+
+def measure_difficulty(train: Split, test: Split, log_det: NDArray[np.floating[Any]]) -> dict[str, float]:
+    """Measure a dataset's difficulty.
+
+    Args:
+        train: what the regression and the principal components are fitted on.
+        test: what is scored.
+        log_det: log|det J| of the mixing at training points, shape (N,).
+    """
+    x, z = train.x.astype(np.float64), train.z.astype(np.float64)
+    x_test, z_test = test.x.astype(np.float64), test.z.astype(np.float64)
+    n = z.shape[1]
+    mean = x.mean(0)
+    weights, *_ = np.linalg.lstsq(x - mean, z - z.mean(0), rcond=None)
+    predicted = (x_test - mean) @ weights
+    linear = float(np.mean(np.diag(correlation(z_test, predicted))))
+    _, axes = np.linalg.eigh(np.cov(x, rowvar=False))
+    components = axes[:, ::-1][:, :n]
+
+    def matched(codes: NDArray[Any], codes_test: NDArray[Any]) -> float:
+        assignment = assign(z, codes, np.arange(codes.shape[1]))
+        return float(matched_correlation(assignment, z_test, codes_test).sum() / n)
+
+    return {
+        "linear_r": linear,
+        "raw_best": matched(x, x_test),
+        "pca": matched((x - mean) @ components, (x_test - mean) @ components),
+        "log_det_sd": float(log_det.std()),
+        "max_sd": float(x.std(0).max()),
+    }

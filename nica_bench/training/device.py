@@ -1,0 +1,48 @@
+"""Devices: which one to use, and the settings that make a run repeatable on it."""
+
+from __future__ import annotations
+
+import shutil
+
+import torch
+
+from nica_bench.errors import UsageError, did_you_mean
+
+__all__ = ["DEVICES", "check_compiler", "prepare", "resolve_device"]
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def resolve_device(name: str) -> str:
+    """The device that a name stands for: `auto` is cuda, then mps, then cpu.
+
+    Raises:
+        UsageError: for an unknown name, or a device that this machine or this build of torch lacks.
+    """
+    if name not in DEVICES:
+        raise UsageError(f"unknown device '{name}'; {did_you_mean(name, DEVICES)}")
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return next(device for device, found in there.items() if found)
+    if not there[name]:
+        raise UsageError(f"device '{name}' is not available here (torch {torch.__version__}); use --device auto or cpu")
+    return name
+
+
+def check_compiler() -> None:
+    """Refuse `--compile` where torch.compile has no compiler to call.
+
+    Raises:
+        UsageError: if there is no C++ compiler on the PATH.
+    """
+    if not any(shutil.which(compiler) for compiler in ("g++", "clang++", "c++")):
+        raise UsageError("--compile needs a C++ compiler (g++ or clang++) on the PATH: install one or leave it out")
+
+
+def prepare(device: str) -> None:
+    """One thread for the many small operations, and full float32 precision in products (no TF32)."""
+    torch.set_num_threads(1)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    if device == "cpu":
+        torch.set_float32_matmul_precision("highest")

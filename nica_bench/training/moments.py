@@ -1,0 +1,75 @@
+"""Class-conditional Gaussian moments and the likelihood they give (paper, eq. 10 to 12)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+__all__ = ["class_moments", "gaussian_class_loss", "gaussian_loss", "within_class_sd"]
+
+_SMALLEST = 1e-12
+
+
+def class_moments(w: Tensor, onehot: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Moments of each class, by products with the one-hot conditions.
+
+    Args:
+        w: codes, shape (R, D, B).
+        onehot: conditions, shape (R, K, B).
+
+    Returns:
+        counts (R, 1, K), means (R, D, K) and biased variances (R, D, K). The variance is made from the centred codes:
+        the difference of two moments would lose the small sds of the noise dimensions in float32. A class with no
+        member has mean and variance 0, one with a single member variance 0.
+    """
+    counts = onehot.sum(-1)[:, None]
+    share = onehot.mT / counts.clamp_min(1)
+    means = torch.bmm(w, share)
+    centred = w - torch.bmm(means, onehot)
+    return counts, means, torch.bmm(centred * centred, share)
+
+
+def gaussian_class_loss(w: Tensor, onehot: Tensor) -> Tensor:
+    """Negative log-likelihood of codes under the Gaussian mixture of their own class moments, in nats, shape (R,).
+
+    With the moments of the batch itself, eq. 10 is the mean over points of sum_i log sigma_i(u), and a constant. A
+    class with fewer than two members in the batch has no variance and is left out; its share of the loss is 0.
+
+    Args:
+        w: codes, shape (R, D, B).
+        onehot: conditions, shape (R, K, B).
+    """
+    counts, _, variances = class_moments(w, onehot)
+    known = counts >= 2
+    logs = torch.where(known, variances, 1.0).clamp_min(_SMALLEST).log()
+    constant = 0.5 * w.shape[1] * (1 + math.log(2 * math.pi))
+    return 0.5 * (logs * (counts / w.shape[-1])).sum((1, 2)) + constant
+
+
+def gaussian_loss(w: Tensor, onehot: Tensor, means: Tensor, log_sds: Tensor) -> Tensor:
+    """Negative log-likelihood of codes under given class moments, in nats, shape (R,).
+
+    Args:
+        w: codes, shape (R, D, B).
+        onehot: conditions, shape (R, K, B).
+        means, log_sds: class moments, shape (R, D, K).
+    """
+    log_sd = torch.bmm(log_sds, onehot)
+    standard = (w - torch.bmm(means, onehot)) * torch.exp(-log_sd)
+    return (0.5 * standard**2 + log_sd).mean(-1).sum(1) + 0.5 * w.shape[1] * math.log(2 * math.pi)
+
+
+def within_class_sd(w: Tensor, onehot: Tensor) -> Tensor:
+    """Root mean square over classes of the within-class standard deviation, shape (R, D): GIN's spectrum.
+
+    Classes with fewer than two members are left out.
+
+    Args:
+        w: codes, shape (R, D, N).
+        onehot: conditions, shape (R, K, N).
+    """
+    counts, _, variances = class_moments(w, onehot)
+    known = (counts >= 2).to(variances.dtype)
+    return ((variances * known).sum(-1) / known.sum(-1).clamp_min(1)).sqrt()

@@ -1,0 +1,49 @@
+"""Standard normal noise from a stream of each replicate's own, drawn some steps ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from nica_bench.seeds import Streams
+
+__all__ = ["Noise"]
+
+AHEAD = 8
+"""Steps drawn at once: enough to make a draw for each replicate cheap, little enough to stay in cache."""
+
+
+class Noise:
+    """Normal numbers by name, the same for a replicate whichever others are in the group.
+
+    Args:
+        streams: one for each replicate.
+        device: where the numbers are drawn.
+        axis: prefix of the streams' axes: "augmentation" and "latent" noise under "training" and "validation" differ.
+    """
+
+    def __init__(self, streams: Sequence[Streams], device: str, axis: str) -> None:
+        self._streams = streams
+        self._device = device
+        self._axis = axis
+        self._generators: dict[str, list[torch.Generator]] = {}
+        self._drawn: dict[str, tuple[Tensor, int]] = {}
+
+    def normal(self, name: str, features: int, batch: int) -> Tensor:
+        """The next numbers of a name, shape (R, features, batch); a name keeps its shape."""
+        if self._device == "meta":
+            return torch.empty(len(self._streams), features, batch, device="meta")
+        if name not in self._generators:
+            axis = f"{self._axis} {name}"
+            self._generators[name] = [s.torch(axis, self._device) for s in self._streams]
+        block, used = self._drawn.get(name, (None, AHEAD))
+        if block is None or used == AHEAD:
+            block = torch.empty(AHEAD, len(self._streams), features, batch, device=self._device)
+            for r, generator in enumerate(self._generators[name]):
+                # filled whole and copied: a normal_ into a strided view takes another path, and other bits
+                block[:, r] = torch.randn(AHEAD, features, batch, device=self._device, generator=generator)
+            used = 0
+        self._drawn[name] = (block, used + 1)
+        return block[used]

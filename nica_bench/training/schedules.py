@@ -1,0 +1,107 @@
+"""Learning-rate schedules: a cosine by default, and the paper's two phases to convergence."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+__all__ = ["SCHEDULES", "Cosine", "Schedule", "TwoPhase", "make_schedule"]
+
+SCHEDULES = ("cosine", "paper")
+
+
+class Schedule(ABC):
+    """A learning rate for every step and, where replicates differ, a factor for each of them."""
+
+    steps: int
+    """Most steps it can take."""
+
+    @abstractmethod
+    def lr(self, step: int) -> float:
+        """Learning rate of a step, the same for all replicates."""
+
+    scale: Tensor | None = None
+    """Factor on every replicate's update, shape (R,): 0 where it has stopped; None where it is 1 throughout."""
+
+    def evaluate_every(self) -> int | None:
+        """Steps between two looks at the validation loss, or None where the schedule does not look."""
+        return None
+
+    def observe(self, loss: Tensor) -> None:
+        """Take a validation loss, shape (R,), and change `scale` where it calls for it."""
+
+    def finished(self) -> bool:
+        """Whether every replicate has stopped."""
+        return False
+
+
+class Cosine(Schedule):
+    """From `lr` to 0 along half a cosine over `steps` steps."""
+
+    def __init__(self, lr: float, steps: int) -> None:
+        self.start = lr
+        self.steps = steps
+
+    def lr(self, step: int) -> float:
+        """Learning rate of a step."""
+        return self.start * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+
+
+class TwoPhase(Schedule):
+    """The paper's schedule: `lr` to convergence, then a tenth of it to convergence (section 4.3.1).
+
+    Convergence means: the validation loss, looked at once an epoch, has not fallen more than `tolerance` nats below
+    its lowest value so far for `patience` epochs in a row. Each replicate has phases of its own. A phase ends after
+    `longest` epochs at the latest.
+
+    Args:
+        lr: learning rate of the first phase; the paper has 1e-2.
+        epoch: steps an epoch.
+        replicates: R.
+    """
+
+    patience = 10
+    tolerance = 0.01
+    longest = 100
+
+    def __init__(self, lr: float, epoch: int, replicates: int) -> None:
+        self.start = lr
+        self.epoch = epoch
+        self.steps = 2 * self.longest * epoch
+        self.scale: Tensor = torch.ones(replicates)
+        self._lowest = torch.full((replicates,), math.inf)
+        self._waited = torch.zeros(replicates)
+        self._lasted = torch.zeros(replicates)
+
+    def lr(self, step: int) -> float:
+        """Learning rate of the first phase; `scale` makes the second."""
+        return self.start
+
+    def evaluate_every(self) -> int:
+        """Once an epoch."""
+        return self.epoch
+
+    def observe(self, loss: Tensor) -> None:
+        """Move the replicates that have converged to their next phase, or stop them."""
+        loss = loss.cpu()
+        better = loss < self._lowest - self.tolerance
+        self._lowest = torch.where(better, loss, self._lowest)
+        self._waited = torch.where(better, 0.0, self._waited + 1)
+        self._lasted += 1
+        # a loss that is not finite never gets better, so a diverged replicate stops too
+        over = (self._waited >= self.patience) | (self._lasted >= self.longest)
+        self.scale = torch.where(over, torch.where(self.scale == 1, 0.1, 0.0), self.scale)
+        self._waited[over] = 0
+        self._lasted[over] = 0
+
+    def finished(self) -> bool:
+        """Whether every replicate has been through both phases."""
+        return not bool(self.scale.any())
+
+
+def make_schedule(name: str, lr: float, steps: int, epoch: int, replicates: int) -> Schedule:
+    """A schedule by name, one of `SCHEDULES`."""
+    return Cosine(lr, steps) if name == "cosine" else TwoPhase(lr, epoch, replicates)
