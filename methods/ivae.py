@@ -37,8 +37,8 @@ class IVAE(TorchMethod):
 
     lr: float = parameter(1e-2, "learning rate at the start", above=0)
     steps: int = parameter(2_000, "optimiser steps of the cosine schedule", low=1)
-    batch: int = parameter(500, "batch size", low=2)
-    width: int = parameter(32, "width of the two hidden layers of encoder and decoder", low=1)
+    batch: int = parameter(1_000, "batch size", low=2)
+    width: int = parameter(64, "width of the two hidden layers of encoder and decoder", low=1)
 
     def build(self, shape: Shape, generators: Sequence[torch.Generator], x: Tensor) -> nn.Module:
         """Encoder, decoder, the prior's moments, the decoder's noise and the standardisation."""

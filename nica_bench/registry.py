@@ -21,7 +21,7 @@ from nica_bench.method import Method
 from nica_bench.parameters import parse_name, parse_values
 from nica_bench.scenario import Scenario
 
-__all__ = ["make_method", "make_scenario", "method_types", "scenario_types"]
+__all__ = ["load_method_file", "make_method", "make_scenario", "method_types", "scenario_types"]
 
 T = TypeVar("T", bound=type)
 
@@ -96,6 +96,15 @@ def _from_file(path: Path, base: T, what: str) -> list[T]:
     return found
 
 
+def load_method_file(path: Path) -> list[type[Method]]:
+    """The methods in a Python file.
+
+    Raises:
+        UsageError: if it does not import or holds none.
+    """
+    return _from_file(path.resolve(), Method, "method")
+
+
 def _line_of(error: BaseException, path: Path) -> str:
     """`, line N` of the last frame of an error that lies in the file."""
     if isinstance(error, SyntaxError) and error.lineno:
@@ -133,7 +142,7 @@ def make_method(text: str, extra: Mapping[str, Mapping[str, str]] | None = None)
     """
     name, texts = parse_name(text)
     if _is_path(name):
-        found = _from_file(Path(name).resolve(), Method, "method")
+        found = load_method_file(Path(name))
         if len(found) > 1:
             raise UsageError(f"method file {name} defines {len(found)} methods ({_names(found)}): expected one")
         owner = found[0]

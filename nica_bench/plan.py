@@ -1,0 +1,109 @@
+"""The plan of a run: its cells, what is there already, and the groups in which the rest is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from nica_bench.errors import UsageError
+from nica_bench.method import Method
+from nica_bench.parameters import values_of
+from nica_bench.record import CellSpec, Record, Status
+from nica_bench.scenario import Scenario
+
+__all__ = ["Cell", "Group", "grouped", "make_cells", "parse_seeds", "pending"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One (scenario, data seed, method, initialisation seed)."""
+
+    scenario: Scenario
+    method: Method
+    seed: int
+    init: int
+
+    @property
+    def spec(self) -> CellSpec:
+        """What identifies the cell; its key is the record's file name."""
+        return CellSpec(
+            scenario=self.scenario.name,
+            scenario_parameters=values_of(self.scenario),
+            scenario_version=self.scenario.version,
+            method=self.method.name,
+            method_parameters=values_of(self.method),
+            method_version=self.method.version,
+            seed=self.seed,
+            init=self.init,
+            scenario_label=self.scenario.label,
+            method_label=self.method.label,
+        )
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cells of one scenario and method that one worker takes: at once where the method can, else one by one."""
+
+    cells: tuple[Cell, ...]
+
+    @property
+    def label(self) -> str:
+        """`gin on gauss-2of10, 5 cells`."""
+        first = self.cells[0]
+        return f"{first.method.label} on {first.scenario.label}, {len(self.cells)} cells"
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Seeds from `0:10` (10 not included), `3` or `0:5,8`.
+
+    Raises:
+        UsageError: if it is none of these, or empty.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        low, colon, high = part.strip().partition(":")
+        try:
+            first = int(low)
+            last = int(high) if colon else first + 1
+        except ValueError as error:
+            raise UsageError(f"seeds are written like 0:10, 3 or 0:5,8; got '{text}'") from error
+        if first < 0 or last <= first:
+            raise UsageError(f"seeds are written low:high with 0 <= low < high, got '{text}'")
+        seeds.extend(range(first, last))
+    return list(dict.fromkeys(seeds))
+
+
+def make_cells(
+    scenarios: Iterable[Scenario], methods: Sequence[Method], seeds: Sequence[int], inits: int
+) -> list[Cell]:
+    """All cells, method by method."""
+    return [Cell(s, m, seed, init) for s in scenarios for m in methods for seed in seeds for init in range(inits)]
+
+
+def pending(cells: Iterable[Cell], records: dict[str, Record], retry: set[Status], force: bool) -> list[Cell]:
+    """The cells to be computed: those with no record, killed from outside, or asked for again."""
+    again = retry | {Status.KILLED}
+    return [c for c in cells if force or (r := records.get(c.spec.key)) is None or r.status in again]
+
+
+def grouped(cells: Iterable[Cell], jobs: int, memory: float) -> list[Group]:
+    """Cells of one scenario and method together, spread over the jobs and sized by the memory of one job.
+
+    Args:
+        cells: what is to be computed.
+        jobs: worker processes.
+        memory: bytes that one job may use.
+    """
+    families: dict[tuple[Scenario, Method], list[Cell]] = {}
+    for cell in cells:
+        families.setdefault((cell.scenario, cell.method), []).append(cell)
+    groups = []
+    for (scenario, method), members in families.items():
+        size = -(-len(members) // jobs)
+        if method.replicated:
+            points = int(getattr(scenario, "samples", 50_000))
+            conditions = int(getattr(scenario, "conditions", 1))
+            each = method.bytes_per_replicate(points, scenario.dimensions, conditions, scenario.latents)
+            size = max(1, min(size, int(memory / each)))
+        groups += [Group(tuple(members[i : i + size])) for i in range(0, len(members), size)]
+    return groups
