@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from nica_bench.dataset import Floats, Integers, Observations
-from nica_bench.method import Fitted, FitSession, Method
+from nica_bench.method import FitSession, Fitted, Method
 from nica_bench.seeds import Streams
 
 __all__ = ["LabelOnly", "LinearOracle", "RawX"]

@@ -6,7 +6,7 @@ The names below are what a method or scenario file needs. Importing this package
 from nica_bench._version import __version__
 from nica_bench.dataset import Dataset, Observations, Split
 from nica_bench.errors import ContractError, NicaBenchError, UsageError
-from nica_bench.method import Fitted, FitSession, Method
+from nica_bench.method import FitSession, Fitted, Method
 from nica_bench.parameters import Range, parameter
 from nica_bench.scenario import Scenario
 from nica_bench.seeds import Streams

@@ -108,9 +108,7 @@ class Method(ABC):
     def fit(self, observations: Observations, streams: Streams, session: FitSession) -> Fitted:
         """Fit one dataset. All randomness comes from `streams`."""
 
-    def fit_group(
-        self, group: Sequence[Observations], streams: Sequence[Streams], session: FitSession
-    ) -> list[Fitted]:
+    def fit_group(self, group: Sequence[Observations], streams: Sequence[Streams], session: FitSession) -> list[Fitted]:
         """Fit several datasets of one shape at once; only asked of a method that says `replicated`."""
         return [self.fit(observations, s, session) for observations, s in zip(group, streams, strict=True)]
 

@@ -57,7 +57,13 @@ class Parameter:
         """The values it takes, in words: the middle of an error message and of `--help`."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
-        name = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", Range: "a range low:high"}
+        name = {
+            int: "a whole number",
+            float: "a number",
+            bool: "true or false",
+            str: "a text",
+            Range: "a range low:high",
+        }
         bounds = []
         if self.low is not None:
             bounds.append(f">= {self.low:g}")

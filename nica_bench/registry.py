@@ -47,7 +47,9 @@ def _installed(package: str, base: T) -> list[T]:
         try:
             loaded = point.load()
         except Exception as error:
-            raise UsageError(f"entry point {point.name} = {point.value} of {package} does not import: {error}") from error
+            raise UsageError(
+                f"entry point {point.name} = {point.value} of {package} does not import: {error}"
+            ) from error
         found += _classes(loaded, base) if isinstance(loaded, ModuleType) else [loaded]
     return found
 

@@ -57,9 +57,7 @@ def make_plan(
     todo = pending(cells, scan.records, retry, force)
     reasons = {(c.scenario, c.method): c.method.skip(c.scenario) for c in todo}
     skipped = [(c, reason) for c in todo if (reason := reasons[c.scenario, c.method]) is not None]
-    return Plan(
-        store, cells, [c for c in todo if reasons[c.scenario, c.method] is None], skipped, dict(scan.broken)
-    )
+    return Plan(store, cells, [c for c in todo if reasons[c.scenario, c.method] is None], skipped, dict(scan.broken))
 
 
 def execute(

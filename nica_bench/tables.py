@@ -60,7 +60,7 @@ def _row(method: str, records: Sequence[Record]) -> dict[str, Any]:
     }
 
 
-HEAD = ("method", "told", "mcc [95 %]", ">.95 [95 %]", "within", "best", "dim", "s", "failed")
+HEAD = ("method", "told", "mcc [95 %]", ">.95 [95 %]", "within", "best", "dim", "s", "fail")
 
 
 def _texts(row: dict[str, Any]) -> list[str]:
@@ -116,11 +116,9 @@ def rich_table(scenario: str, rows: Sequence[dict[str, Any]]) -> Any:
     from rich import box
     from rich.table import Table
 
-    table = Table(
-        title=scenario.replace("[", r"\["), caption=caption(rows), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
+    table = Table(title=scenario.replace("[", r"\["), caption=caption(rows), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for i, head in enumerate(HEAD):
-        table.add_column(head.replace("[", r"\["), no_wrap=i > 0, justify="left" if i < 2 else "right")
+        table.add_column(head.replace("[", r"\["), no_wrap=True, justify="left" if i < 2 else "right")
     for i, row in enumerate(rows):
         last = i + 1 < len(rows) and row["kind"] == "method" and rows[i + 1]["kind"] != "method"
         table.add_row(*(t.replace("[", r"\[") for t in _texts(row)), end_section=last)

@@ -13,7 +13,7 @@ import numpy as np
 
 from nica_bench.dataset import Dataset
 from nica_bench.errors import ContractError
-from nica_bench.method import Fitted, FitSession, Progress
+from nica_bench.method import FitSession, Fitted, Progress
 from nica_bench.metrics import Sample, score
 from nica_bench.plan import Cell, Group
 from nica_bench.provenance import peak_memory_bytes, provenance

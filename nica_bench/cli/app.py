@@ -223,7 +223,9 @@ def info(
 
 
 @app.command()
-def show(key: Annotated[str, typer.Argument(help="A record's key, or its start.")], out_folder: Out = Path("results")) -> None:
+def show(
+    key: Annotated[str, typer.Argument(help="A record's key, or its start.")], out_folder: Out = Path("results")
+) -> None:
     """Print a record and the command that makes it again."""
     store = Store.open(out_folder, create=False)
     record = store.read(store.find(key))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from nica_bench.dataset import Floats, Integers, Observations
-from nica_bench.method import Fitted, FitSession, Method
+from nica_bench.method import FitSession, Fitted, Method
 from nica_bench.parameters import parameter
 from nica_bench.seeds import Streams
 
@@ -42,9 +42,7 @@ class TorchMethod(Method):
     lr: float = parameter(1e-2, "learning rate at the start", above=0)
     steps: int = parameter(1_000, "optimiser steps of the cosine schedule", low=1)
     batch: int = parameter(1_000, "batch size", low=2)
-    schedule: str = parameter(
-        "cosine", "cosine, or the paper's two phases to convergence", choices=("cosine", "paper")
-    )
+    schedule: str = parameter("cosine", "cosine, or the paper's two phases to convergence", choices=("cosine", "paper"))
 
     @abstractmethod
     def build(self, shape: Shape, generators: Sequence[torch.Generator], x: Tensor) -> nn.Module:

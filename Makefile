@@ -1,0 +1,26 @@
+# Two commands do all the set-up: `make run` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+PIP = $(VENV)/bin/python -m pip install --quiet --constraint constraints.txt
+
+.PHONY: run test lint
+
+$(VENV)/run: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/test: $(VENV)/run
+	$(PIP) --editable '.[dev]'
+	touch $@
+
+run: $(VENV)/run  ## install, and run the main job
+	$(VENV)/bin/nica-bench run --scenario gauss-2of10 --conditions 3
+
+test: $(VENV)/test  ## install, and run the tests
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses 2
+
+lint: $(VENV)/test  ## style and types
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy

@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+import torch
+
+from nica_bench.method import FitSession
+from nica_bench.registry import make_method, make_scenario, method_types
+from nica_bench.seeds import Streams
+from nica_bench.training.data import Batch, Shape
+from nica_bench.training.loop import train
+from nica_bench.training.moments import class_moments, gaussian_class_loss
+from nica_bench.training.noise import Noise
+from nica_bench.training.schedules import Cosine, TwoPhase
+
+TORCH = [name for name, m in method_types().items() if m.replicated]
+
+
+@pytest.fixture(scope="module")
+def datasets():
+    scenario = make_scenario("gauss-2of5[conditions=3,samples=600,held_out=200]")
+    return [scenario.generate(seed) for seed in range(5)]
+
+
+def fit(method, datasets, seeds):
+    seen = [
+        datasets[s].observations(conditions=method.uses_conditions, dimension=method.knows_dimension, oracle=False)
+        for s in seeds
+    ]
+    return method.fit_group(seen, [Streams(s, 0) for s in seeds], FitSession())
+
+
+@pytest.mark.parametrize("name", TORCH)
+def test_a_replicate_is_the_same_to_the_last_bit_in_every_group(name, datasets):
+    method = make_method(f"{name}[steps=30,batch=100]")
+    alone = fit(method, datasets, [3])[0]
+    for group in ([3, 1], [0, 3, 2], [4, 2, 1, 0, 3]):
+        again = fit(method, datasets, group)[group.index(3)]
+        x, u = datasets[3].test.x, datasets[3].test.u
+        np.testing.assert_array_equal(alone.encode(x, u), again.encode(x, u))
+        np.testing.assert_array_equal(alone.importance, again.importance)
+        np.testing.assert_array_equal(alone.loss_curve, again.loss_curve)
+        assert alone.heldout_loss == again.heldout_loss
+
+
+@pytest.mark.parametrize("name", TORCH)
+def test_training_lowers_the_held_out_loss_and_initialisations_differ(name, datasets):
+    early = fit(make_method(f"{name}[steps=1,batch=100]"), datasets, [0, 1])
+    late = fit(make_method(f"{name}[steps=150,batch=100]"), datasets, [0, 1])
+    assert all(b.heldout_loss < a.heldout_loss - 0.1 for a, b in zip(early, late, strict=True))
+    assert not np.array_equal(late[0].importance, late[1].importance)
+
+
+@pytest.mark.parametrize("name", TORCH)
+def test_a_step_runs_on_the_meta_device(name):
+    method = make_method(name)
+    generators = [torch.Generator().manual_seed(0) for _ in range(2)]
+    model = method.build(Shape(2, 6, 3, 2), generators, torch.zeros(2, 6, 4)).to("meta")
+    noise = Noise([Streams(0), Streams(1)], "meta", "training")
+    x, onehot = torch.empty(2, 6, 50, device="meta"), torch.empty(2, 3, 50, device="meta")
+    method.loss(model, Batch(x, onehot, noise)).sum().backward()
+    assert all(p.grad is not None and p.grad.device.type == "meta" for p in model.parameters())
+
+
+def test_class_moments_agree_with_numpy_and_leave_small_classes_out():
+    generator = torch.Generator().manual_seed(0)
+    w = torch.randn(2, 3, 50, generator=generator, dtype=torch.float64)
+    u = torch.randint(0, 3, (2, 50), generator=generator)
+    u[u == 2] = 1
+    u[0, 0] = 2
+    onehot = torch.nn.functional.one_hot(u, 4).mT.double()
+    counts, means, variances = class_moments(w, onehot)
+    for r in range(2):
+        loss = 0.0
+        for k in range(4):
+            members = w[r][:, u[r] == k].numpy()
+            assert counts[r, 0, k] == members.shape[1]
+            if members.shape[1]:
+                np.testing.assert_allclose(means[r, :, k], members.mean(1), rtol=1e-12)
+            if members.shape[1] >= 2:
+                np.testing.assert_allclose(variances[r, :, k], members.var(1), rtol=1e-10)
+                loss += members.shape[1] / 50 * 0.5 * np.log(members.var(1)).sum()
+        loss += 0.5 * 3 * (1 + np.log(2 * np.pi))
+        assert gaussian_class_loss(w, onehot)[r] == pytest.approx(loss, rel=1e-12)
+
+
+def test_a_diverging_replicate_is_frozen_and_the_others_go_on():
+    model = torch.nn.Module()
+    model.p = torch.nn.Parameter(torch.ones(3, 1))
+
+    def loss(batch):
+        bad = torch.tensor([1.0, float("nan"), 1.0])
+        return (model.p[:, 0] - 3) ** 2 * bad
+
+    def endless():
+        while True:
+            yield None
+
+    outcome = train(model, loss, endless(), Cosine(0.1, 200), validation=lambda: None, report=lambda p: None)
+    assert outcome.diverged == [None, 0, None]
+    assert model.p[1] == 0
+    assert model.p[0] == model.p[2] == pytest.approx(3, abs=0.01)
+
+
+def test_two_phases_end_each_replicate_by_itself():
+    schedule = TwoPhase(1e-2, epoch=5, replicates=2)
+    for epoch in range(60):
+        schedule.observe(torch.tensor([1.0, max(0.0, 30.0 - epoch)]))
+        if epoch == 10:
+            assert schedule.scale.tolist() == pytest.approx([0.1, 1.0])
+        if epoch == 25:
+            assert schedule.scale.tolist() == [0.0, 1.0]
+    assert schedule.finished()
