@@ -36,9 +36,7 @@ class GIN(TorchMethod):
 
     blocks: int = parameter(8, "coupling blocks", low=1, high=200)
     width: int = parameter(0, "width of the subnets' two hidden layers; 0 is max(10, D)", low=0)
-    zero_sum: str = parameter(
-        "mean", "how s is made to sum to zero: its mean off, or the last", choices=("mean", "last")
-    )
+    zero_sum: str = parameter("mean", "how s sums to zero: its mean off, or the last", choices=("mean", "last"))
     clamp: str = parameter("atan", "clamp of s: 2 * .636 atan (the paper's code) or 2 tanh", choices=("atan", "tanh"))
     moments: str = parameter(
         "empirical", "class moments: of the batch, or learned parameters", choices=("empirical", "learned")

@@ -116,7 +116,9 @@ def rich_table(scenario: str, rows: Sequence[dict[str, Any]]) -> Any:
     from rich import box
     from rich.table import Table
 
-    table = Table(title=scenario.replace("[", r"\["), caption=caption(rows), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(
+        title=scenario.replace("[", r"\["), caption=caption(rows), box=box.SIMPLE_HEAD, padding=0, show_edge=False
+    )
     for i, head in enumerate(HEAD):
         table.add_column(head.replace("[", r"\["), no_wrap=True, justify="left" if i < 2 else "right")
     for i, row in enumerate(rows):

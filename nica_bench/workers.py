@@ -30,6 +30,7 @@ class _Worker:
     group: Group | None = None
     begun: int = 0
     since: float = field(default_factory=time.time)
+    gone: bool = False
 
 
 def _serve(pipe: Connection, setting: Setting, modules: tuple[str, ...]) -> None:
@@ -100,12 +101,12 @@ def run_groups(
                 if worker.pipe in ready:
                     _listen(worker, queue, report)
                 if worker.group is None:
-                    if not worker.process.is_alive() and queue:
+                    if worker.gone and queue:
                         workers[i] = _start(setting, modules)
                     continue
                 limit = timeout and timeout * (len(worker.group.cells) if _together(worker.group) else 1)
                 status = message = None
-                if not worker.process.is_alive() and not worker.pipe.poll():
+                if worker.gone:
                     code = worker.process.exitcode or 0
                     name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
                     status, message = Status.KILLED, f"the worker process ended: {name}"
@@ -147,6 +148,7 @@ def _listen(worker: _Worker, queue: deque[Group], report: Callable[[Group, Progr
                     worker.pipe.send(worker.group)
     except (EOFError, ConnectionResetError, BrokenPipeError):
         worker.process.join(5)
+        worker.gone = True
 
 
 def _give_up(

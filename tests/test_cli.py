@@ -87,13 +87,13 @@ class Mine(Method):
         ("return Fitted(lambda x, u: x * np.nan, np.ones(D))", "error", "not finite"),
         ("return Fitted(lambda x, u: x, np.ones(D + 1))", "error", "importance needs shape"),
         ("os.kill(os.getpid(), 9)", "killed", "SIGKILL"),
-        ("time.sleep(1000)", "timeout", "limit of 1 s"),
+        ("time.sleep(1000)", "timeout", "limit of 8 s"),
     ],
 )
 def test_a_failure_is_a_row_and_the_others_go_on(body, status, says, tmp_path):
     (tmp_path / "mine.py").write_text(METHOD.format(body=body))
     done = nica(
-        "run", "-s", "gauss-2of4", *SMALL, "-m", "./mine.py", "-m", "pca", "--timeout", "1" if status == "timeout" else "60",
+        "run", "-s", "gauss-2of4", *SMALL, "-m", "./mine.py", "-m", "pca", "--timeout", "8" if status == "timeout" else "60",
         cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 3, done.stderr

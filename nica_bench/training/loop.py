@@ -58,7 +58,10 @@ def train(
         report: takes the progress.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimiser = torch.optim.Adam(parameters, lr=schedule.lr(0), fused=True)
+    # the CPU's fused Adam rounds the last elements of a tensor otherwise than the rest, so a replicate's bits would
+    # depend on its place in the group; the foreach one treats all alike
+    fused = parameters[0].device.type == "cuda"
+    optimiser = torch.optim.Adam(parameters, lr=schedule.lr(0), fused=fused, foreach=not fused)
     replicates = parameters[0].shape[0]
     diverged: list[int | None] = [None] * replicates
     losses: list[Tensor] = []
