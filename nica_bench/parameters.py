@@ -1,8 +1,8 @@
 """Parameters: typed fields of frozen dataclasses, written in brackets on the command line.
 
-A method and a scenario are frozen dataclasses. Each of their fields is a parameter: it has a default, a description and
-a range, it can be given as `ivae[lr=1e-3]`, `-p ivae.lr=1e-3` or, for scenarios, as a flag, and its value is part of the
-cell's key. Every value is checked before anything is computed.
+A method and a scenario are frozen dataclasses. Each of their fields is a parameter: it has a default, a description
+and a range, it can be given as `ivae[lr=1e-3]`, `-p ivae.lr=1e-3` or, for scenarios, as a flag, and its value is part
+of the cell's key. Every value is checked before anything is computed.
 """
 
 from __future__ import annotations

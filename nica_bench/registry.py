@@ -23,12 +23,12 @@ from nica_bench.scenario import Scenario
 
 __all__ = ["load_method_file", "make_method", "make_scenario", "method_types", "scenario_types"]
 
-T = TypeVar("T", bound=type)
+T = TypeVar("T", Method, Scenario)
 
 _SIZED = re.compile(r"(?P<family>.+)-(?P<n>\d+)of(?P<D>\d+)")
 
 
-def _classes(module: ModuleType, base: T) -> list[T]:
+def _classes(module: ModuleType, base: type[T]) -> list[type[T]]:
     """The concrete implementations of a contract that a module defines itself."""
     return [
         c
@@ -37,10 +37,10 @@ def _classes(module: ModuleType, base: T) -> list[T]:
     ]
 
 
-def _installed(package: str, base: T) -> list[T]:
+def _installed(package: str, base: type[T]) -> list[type[T]]:
     """Implementations in the package's folder and in the entry points of the same name."""
     folder = importlib.import_module(package)
-    found: list[T] = []
+    found: list[type[T]] = []
     for entry in pkgutil.iter_modules(folder.__path__, package + "."):
         found += _classes(importlib.import_module(entry.name), base)
     for point in importlib.metadata.entry_points(group=package):
@@ -66,7 +66,7 @@ def scenario_types() -> Mapping[str, type[Scenario]]:
     return {c.family: c for c in _installed("nica_bench.scenarios", Scenario)}
 
 
-def _from_file(path: Path, base: T, what: str) -> list[T]:
+def _from_file(path: Path, base: type[T], what: str) -> list[type[T]]:
     """Implementations in a Python file; their version gets the hash of the file, so an edit makes new cells."""
     if not path.is_file():
         raise UsageError(f"no {what} file {path}: expected a Python file that holds a subclass of {base.__name__}")

@@ -136,7 +136,9 @@ def _scored(
             f"{method.name}: importance needs shape ({samples[0].codes.shape[1]},), got {importance.shape}"
         )
     streams = Streams(cell.seed, cell.init)
-    scores = score(*samples, importance, streams.numpy("evaluation"), knows_dimension=method.knows_dimension)
+    scores = score(
+        samples[0], samples[1], importance, streams.numpy("evaluation"), knows_dimension=method.knows_dimension
+    )
     status, message = Status.OK, ""
     if fitted.diverged is not None:
         status, message = Status.DIVERGED, fitted.diverged

@@ -94,5 +94,5 @@ class Flow(nn.Module):
     def inverse(self, w: Tensor) -> Tensor:
         """Args: w, shape (R, D, B). Returns: the x with forward(x) = w, up to rounding."""
         for permutation, coupling in zip(reversed(self.permutations), reversed(self.couplings), strict=True):
-            w = permutation.inverse(coupling.inverse(w))
+            w = permutation.inverse(coupling.inverse(w))  # type: ignore[operator]
         return w

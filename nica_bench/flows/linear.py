@@ -94,7 +94,7 @@ class MLP(nn.Module):
 
     def flat(self) -> list[Tensor]:
         """Weights (R, out, in) and biases (R, out, 1) in turn, first layer first."""
-        return [p for layer in self.layers for p in (layer.weight, layer.bias)]
+        return [p for layer in self.layers for p in (layer.weight, layer.bias)]  # type: ignore[misc]
 
     def forward(self, x: Tensor) -> Tensor:
         """Args: x, shape (R, widths[0], B). Returns: shape (R, widths[-1], B)."""

@@ -149,5 +149,5 @@ class Transform(torch.autograd.Function):
                 assert extra is not None
                 grad = extra.add_(grad_y[:, :split])
         if to_x:
-            grad_x[:, split:] += extra
+            grad_x[:, split:] += extra  # type: ignore[arg-type]
         return (grad_x if to_x else None, None, None, None, None, None, *gradients[0], *gradients[1])

@@ -66,7 +66,8 @@ class ConditionalNormal:
 
     def sample(self, generator: np.random.Generator, u: NDArray[np.integer[Any]]) -> Floats:
         """One latent vector for each condition: u (N,) to z (N, n)."""
-        return self.means[u] + self.sds[u] * generator.standard_normal((u.shape[0], self.means.shape[1]))
+        z: Floats = self.means[u] + self.sds[u] * generator.standard_normal((u.shape[0], self.means.shape[1]))
+        return z
 
     def log_density(self, z: Floats, u: NDArray[np.integer[Any]]) -> Floats:
         """log p(z_i | u) for each latent: z (N, n) and u (N,) to (N, n), in nats (paper, eq. 2)."""

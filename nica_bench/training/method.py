@@ -1,6 +1,6 @@
 """The base of every method that trains with torch: give a model and a loss, and all replicates train at once.
 
-torch is imported inside the functions, here and in the methods: listing methods or printing a table must not pay for it.
+torch is imported inside the functions, here and in the methods: listing methods must not pay for it.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Schedule(ABC):
         """Steps between two looks at the validation loss, or None where the schedule does not look."""
         return None
 
-    def observe(self, loss: Tensor) -> None:
+    def observe(self, loss: Tensor) -> None:  # noqa: B027 a schedule may look, and need not
         """Take a validation loss, shape (R,), and change `scale` where it calls for it."""
 
     def finished(self) -> bool:
