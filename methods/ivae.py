@@ -29,6 +29,10 @@ class IVAE(TorchMethod):
     Told the number of latents; scored on the posterior mean. Mean and variance of the prior are free parameters of
     every condition (the published code fixes the mean at zero, which is of no use where conditions shift means), x is
     standardised with the training data's moments, and the decoder has a learned noise level for each dimension.
+
+    Settings were compared by the validation loss alone, on datasets 200 to 204 with 5 conditions (nats a dimension,
+    mean): lr 1e-2 with batch 300 and 5,000 steps -1.753 (kept); batch 1,000 and 2,000 steps -1.708; lr 3e-3 -1.551;
+    lr 1e-3 and 3,000 steps -.839.
     """
 
     name: ClassVar[str] = "ivae"
@@ -36,8 +40,8 @@ class IVAE(TorchMethod):
     knows_dimension: ClassVar[bool] = True
 
     lr: float = parameter(1e-2, "learning rate at the start", above=0)
-    steps: int = parameter(2_000, "optimiser steps of the cosine schedule", low=1)
-    batch: int = parameter(1_000, "batch size", low=2)
+    steps: int = parameter(5_000, "optimiser steps of the cosine schedule", low=1)
+    batch: int = parameter(300, "batch size", low=2)
     width: int = parameter(64, "width of the two hidden layers of encoder and decoder", low=1)
 
     def build(self, shape: Shape, generators: Sequence[torch.Generator], x: Tensor) -> nn.Module:
