@@ -27,12 +27,12 @@ class Coupling(nn.Module):
     The halves have D // 2 and D - D // 2 features. (FrEIA rounds D / 2 half to even: it differs at D = 3, 7, 11, ...)
     One subnet a half predicts (s, t) jointly; `subnet2` sees x2, `subnet1` sees y1, as in FrEIA. Kinds:
 
-    - "realnvp": s = clamp(a). Dinh, Sohl-Dickstein and Bengio 2017, equations 7 and 8.
-    - "gin": s sums to zero, so the volume is kept. Sorrenson, Rother and Köthe 2020, section 3.2 and appendix C.
+    - "realnvp": s = clamp(a). Dinh, Sohl-Dickstein and Bengio 2017, section 3.2.
+    - "gin": s sums to zero, so the volume is kept. Sorrenson, Rother and Köthe 2020.
       `zero_sum="mean"` takes the mean over the half off the clamped values (the authors' code). `zero_sum="last"` sets
       the last one to minus the sum of the others, after the clamp (the paper): it alone can leave [-2, 2], and the
       subnet's output for it is not used, its gradient zero. A half of one feature has s = 0.
-    - "nice": s = 0 and the subnets predict t alone. Dinh, Krueger and Bengio 2015, equation 6.
+    - "nice": s = 0 and the subnets predict t alone. Dinh, Krueger and Bengio 2015, section 3.2.
 
     Args:
         generators: one CPU generator for each of the R replicates.
@@ -48,8 +48,10 @@ class Coupling(nn.Module):
         UsageError: fewer than two features, or an unknown kind, zero sum or clamp.
     """
 
-    mix1: Tensor | None
-    mix2: Tensor | None
+    zero_sum1: Tensor | None
+    zero_sum2: Tensor | None
+    subnet1: MLP
+    subnet2: MLP
 
     def __init__(
         self,
@@ -70,16 +72,11 @@ class Coupling(nn.Module):
         if features < 2:
             raise UsageError(f"expected at least 2 features to couple, got {features}")
         self.split = features // 2
-        self.scale: Scale | None = None
+        self.scale = None if kind == "nice" else Scale(clamp, _FACTORS[clamp], volume=kind == "realnvp")
         sizes = (self.split, features - self.split)
-        mixes: list[Tensor | None] = [None, None]
-        if kind == "realnvp":
-            self.scale = Scale(clamp, _FACTORS[clamp], volume=True)
-        elif kind == "gin":
-            self.scale = Scale(clamp, _FACTORS[clamp], volume=False)
-            mixes = [_zero_sum(zero_sum, size, len(generators), dtype) for size in sizes]
-        self.register_buffer("mix1", mixes[0], persistent=False)
-        self.register_buffer("mix2", mixes[1], persistent=False)
+        for name, size in zip(("zero_sum1", "zero_sum2"), sizes, strict=True):
+            matrix = _zero_sum(zero_sum, size, len(generators)) if kind == "gin" else None
+            self.register_buffer(name, matrix, persistent=False)
         outputs = 1 if kind == "nice" else 2
         self.subnet2, self.subnet1 = (
             MLP(generators, (given, *hidden, outputs * moved), zero_last=identity, dtype=dtype)
@@ -100,30 +97,40 @@ class Coupling(nn.Module):
         Returns:
             y, shape (R, D, B), and the log-determinant, shape (R, B); None where it is zero by construction.
         """
-        first, second = self.subnet2.flat(), self.subnet1.flat()
-        y, log_det = Transform.apply(x, self.scale, self.split, self.mix1, self.mix2, len(first) // 2, *first, *second)
+        matrices = self._matrix(self.zero_sum1, x), self._matrix(self.zero_sum2, x)
+        parameters = *self.subnet2.flat(), *self.subnet1.flat()
+        y, log_det = Transform.apply(x, self.scale, self.split, *matrices, *parameters)
         return y, log_det
 
     def inverse(self, y: Tensor) -> Tensor:
         """Args: y, shape (R, D, B). Returns: the x with forward(x) = y, up to rounding."""
         y1, y2 = y[:, : self.split], y[:, self.split :]
-        x2 = self._undo(y2, self.subnet1(y1), self.mix2)
-        x1 = self._undo(y1, self.subnet2(x2), self.mix1)
+        x2 = self._undo(y2, self.subnet1(y1), self.zero_sum2)
+        x1 = self._undo(y1, self.subnet2(x2), self.zero_sum1)
         return torch.cat((x1, x2), 1)
 
-    def _undo(self, y: Tensor, output: Tensor, mix: Tensor | None) -> Tensor:
+    def _undo(self, y: Tensor, output: Tensor, zero_sum: Tensor | None) -> Tensor:
         if self.scale is None:
             return y - output
         a, t = output.chunk(2, 1)
-        return (y - t) * torch.exp(-self.scale.log_scale(a, mix))
+        return (y - t) * torch.exp(-self.scale.log_scale(a, self._matrix(zero_sum, y)))
+
+    def _matrix(self, zero_sum: Tensor | None, like: Tensor) -> Tensor | None:
+        if zero_sum is None or self.scale is None:
+            return None
+        return zero_sum.to(like.dtype).mul_(self.scale.factor / zero_sum.shape[-1])
 
 
-def _zero_sum(how: ZeroSum, size: int, replicates: int, dtype: torch.dtype | None) -> Tensor:
-    """The matrix that makes s sum to zero, shape (R, size, size)."""
-    matrix = torch.eye(size, dtype=dtype)
+def _zero_sum(how: ZeroSum, size: int, replicates: int) -> Tensor:
+    """`size` times the matrix that makes s sum to zero, shape (R, size, size).
+
+    One small product instead of a mean and a difference over all of s. Whole numbers, so a flow that is built in
+    float32 and cast to float64 preserves volume to float64's precision.
+    """
+    matrix = size * torch.eye(size, dtype=torch.int32)
     if how == "mean":
-        matrix -= 1 / size
+        matrix -= 1
     else:
-        matrix[-1] = -1
+        matrix[-1] = -size
         matrix[-1, -1] = 0
     return matrix.repeat(replicates, 1, 1)

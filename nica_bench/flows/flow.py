@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from nica_bench.errors import UsageError
+from nica_bench.flows.alignment import whole_vectors
 from nica_bench.flows.coupling import Coupling, Kind, ZeroSum
 from nica_bench.flows.permutation import Permutation
 from nica_bench.flows.transform import Clamp
@@ -18,8 +20,11 @@ __all__ = ["Flow"]
 class Flow(nn.Module):
     """An invertible map of D features, one a replicate: in each block a fixed permutation, then a coupling.
 
-    The artificial-data network of Sorrenson, Rother and Köthe 2020 (appendix D) is the default. With its defaults a
+    The artificial-data network of Sorrenson, Rother and Köthe 2020 is the default. With its defaults a
     replicate of 10 features has 4,480 learnable numbers (3,600 as NICE).
+
+    A replicate's outputs and gradients are the same bit for bit in every group of two or more on one CPU. (Alone they
+    differ in the last bits: a product of one matrix takes another kernel.)
 
     Args:
         generators: one CPU generator for each of the R replicates; a replicate depends on no other.
@@ -72,7 +77,7 @@ class Flow(nn.Module):
     @property
     def volume_preserving(self) -> bool:
         """Whether the log-determinant is zero by construction."""
-        return all(coupling.volume_preserving for coupling in self.couplings)
+        return all(cast(Coupling, coupling).volume_preserving for coupling in self.couplings)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Differentiable once.
@@ -84,15 +89,21 @@ class Flow(nn.Module):
             w, shape (R, D, B), and the log-determinant of dw/dx, shape (R, B): zeros, without a gradient, where the
             flow preserves volume.
         """
+        batch = x.shape[-1]
+        x = whole_vectors(x)
         total: Tensor | None = None
         for permutation, coupling in zip(self.permutations, self.couplings, strict=True):
             x, log_det = coupling(permutation(x))
             if log_det is not None:
                 total = log_det if total is None else total + log_det
-        return x, x.new_zeros(x.shape[0], x.shape[2]) if total is None else total
+        if total is None:
+            total = x.new_zeros(x.shape[0], x.shape[2])
+        return x[..., :batch], total[..., :batch]
 
     def inverse(self, w: Tensor) -> Tensor:
         """Args: w, shape (R, D, B). Returns: the x with forward(x) = w, up to rounding."""
+        batch = w.shape[-1]
+        w = whole_vectors(w)
         for permutation, coupling in zip(reversed(self.permutations), reversed(self.couplings), strict=True):
             w = permutation.inverse(coupling.inverse(w))  # type: ignore[operator]
-        return w
+        return w[..., :batch]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from nica_bench.errors import UsageError
+from nica_bench.flows.alignment import whole_vectors
 from nica_bench.flows.subnet import Perceptron
 
 __all__ = ["MLP", "Linear"]
@@ -59,7 +62,7 @@ class Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Args: x, shape (R, inputs, B). Returns: shape (R, outputs, B)."""
-        return torch.baddbmm(self.bias, self.weight, x)
+        return torch.baddbmm(self.bias, self.weight, whole_vectors(x))[..., : x.shape[-1]]
 
 
 class MLP(nn.Module):
@@ -89,14 +92,14 @@ class MLP(nn.Module):
         last = len(widths) - 2
         self.layers = nn.ModuleList(
             Linear(generators, inputs, outputs, zero=zero_last and i == last, dtype=dtype)
-            for i, (inputs, outputs) in enumerate(zip(widths[:-1], widths[1:], strict=True))
+            for i, (inputs, outputs) in enumerate(pairwise(widths))
         )
 
     def flat(self) -> list[Tensor]:
         """Weights (R, out, in) and biases (R, out, 1) in turn, first layer first."""
-        return [p for layer in self.layers for p in (layer.weight, layer.bias)]  # type: ignore[misc]
+        return [cast(Tensor, p) for layer in self.layers for p in (layer.weight, layer.bias)]
 
     def forward(self, x: Tensor) -> Tensor:
         """Args: x, shape (R, widths[0], B). Returns: shape (R, widths[-1], B)."""
-        output: Tensor = Perceptron.apply(x, *self.flat())
-        return output
+        output: Tensor = Perceptron.apply(whole_vectors(x), *self.flat())
+        return output[..., : x.shape[-1]]

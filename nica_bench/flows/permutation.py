@@ -24,7 +24,7 @@ class _Gather(torch.autograd.Function):
         return x.index_select(0, order)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         """Args: grad, gradient of the output, (rows, B)."""
         (order,) = ctx.saved_tensors
@@ -32,7 +32,7 @@ class _Gather(torch.autograd.Function):
 
 
 class Permutation(nn.Module):
-    """y[r, i] = x[r, order[r, i]], as between the blocks of Sorrenson et al. 2020, section 4.
+    """y[r, i] = x[r, order[r, i]], as between the blocks of Sorrenson et al. 2020.
 
     Args:
         generators: one CPU generator for each of the R replicates.

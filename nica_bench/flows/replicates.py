@@ -30,16 +30,17 @@ def take(module: Module, indices: Sequence[int]) -> Module:
         UsageError: no index, or one outside 0 to R - 1.
     """
     replicates = next((t.shape[0] for t in (*module.parameters(), *module.buffers())), 0)
-    wrong = [i for i in indices if not 0 <= i < replicates]
-    if wrong or not indices:
+    chosen = [int(i) for i in indices]
+    wrong = [i for i in chosen if not 0 <= i < replicates]
+    if wrong or not chosen:
         raise UsageError(f"expected replicates from 0 to {replicates - 1}, got {wrong or 'none'}")
     with torch.no_grad():
         # Handed to deepcopy as copies already made, so the full tensors and their gradients are never duplicated.
         memo: dict[int, object] = {}
         for p in module.parameters():
-            memo[id(p)] = nn.Parameter(p.detach()[list(indices)], requires_grad=p.requires_grad)
+            memo[id(p)] = nn.Parameter(p.detach()[chosen], requires_grad=p.requires_grad)
         for b in module.buffers():
-            memo[id(b)] = b.detach()[list(indices)]
+            memo[id(b)] = b.detach()[chosen]
     return copy.deepcopy(module, memo)
 
 

@@ -1,9 +1,8 @@
 """The perceptron's arithmetic, forward and backward, on plain tensors.
 
-Small layers are bound by memory traffic and by the number of kernels, not by their products. Autograd keeps every
-intermediate result and allocates a fresh tensor for each; written by hand, bias and ReLU act in place and only the
-activations that the weight gradients need are kept. Both functions here are shared by `linear.MLP` and
-`transform.Transform`.
+Small layers are bound by memory traffic and by the number of calls as much as by their products. Autograd keeps
+intermediate results that no gradient needs and allocates a tensor for each; here only the inputs of the layers are
+kept. Both functions are shared by `linear.MLP` and `transform.Transform`.
 
 Weights and biases come as one flat sequence: weight, bias, weight, bias, ...
 """
@@ -33,7 +32,7 @@ def perceptron_forward(x: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
     activations: list[Tensor] = []
     last = len(parameters) - 2
     for i in range(0, len(parameters), 2):
-        x = torch.bmm(parameters[i], x).add_(parameters[i + 1])
+        x = torch.baddbmm(parameters[i + 1], parameters[i], x)
         activations.append(x.relu_() if i < last else x)
     return activations
 
@@ -77,7 +76,7 @@ class Perceptron(torch.autograd.Function):
         return output
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Args: grad, gradient of the output, (R, out, B)."""
         layers = len(ctx.saved_tensors) // 3

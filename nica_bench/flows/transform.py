@@ -1,12 +1,11 @@
 """A whole two-sided coupling as one node of the autograd graph.
 
-With the names of `coupling.Coupling`, for one half: the subnet's output is (a, t), s = M c(a) where c is the clamp and
-M the fixed matrix that makes s sum to zero (or a multiple of the identity), e = exp(s), y = x e + t. Backward, with g
-for the gradient of y:
+In the names of `coupling.Coupling`, for one half: the subnet's output is (a, t), s = M c(a) where c is the clamp and M
+a fixed matrix, e = exp(s), y = x e + t. Backward, with g for the gradient of y:
 
     dt = g,   dx = g e,   ds = dx x,   da = (M' ds) c'(a).
 
-Only x, y, a, e and the hidden activations are kept; gradients of the two halves are written straight into the two
+Only x, y, (a, t), e and the hidden activations are kept; what concerns the two halves is written straight into the two
 halves of one tensor, where autograd would slice, pad and add.
 """
 
@@ -29,11 +28,11 @@ Clamp = Literal["atan", "tanh"]
 
 @dataclass(frozen=True)
 class Scale:
-    """How the scales of a coupling follow from the subnet's output.
+    """How the scales of a coupling follow from the subnet's output: s = M c(a).
 
     Args:
-        clamp: "atan" or "tanh".
-        factor: what the clamped values are multiplied by.
+        clamp: the function c, "atan" or "tanh".
+        factor: M is this multiple of the identity where no matrix is given.
         volume: whether the log-determinant is wanted; False where the scales sum to zero.
     """
 
@@ -41,14 +40,14 @@ class Scale:
     factor: float
     volume: bool
 
-    def log_scale(self, a: Tensor, mix: Tensor | None) -> Tensor:
-        """s = M c(a). Args: a, (R, d, B); mix, M over `factor`, (R, d, d), None for the identity."""
+    def log_scale(self, a: Tensor, matrix: Tensor | None) -> Tensor:
+        """Args: a, (R, d, B); matrix, M, (R, d, d), or None. Returns: s, a new tensor, (R, d, B)."""
         clamped = torch.atan(a) if self.clamp == "atan" else torch.tanh(a)
-        return clamped.mul_(self.factor) if mix is None else torch.bmm(mix * self.factor, clamped)
+        return clamped * self.factor if matrix is None else torch.bmm(matrix, clamped)
 
-    def clamp_backward(self, grad: Tensor, a: Tensor, mix: Tensor | None, out: Tensor) -> None:
-        """da = (M' ds) c'(a). Args: grad, ds, (R, d, B), overwritten; a and mix as above; out, where da is put."""
-        grad = grad.mul_(self.factor) if mix is None else torch.bmm((mix * self.factor).mT, grad)
+    def backward(self, grad: Tensor, a: Tensor, matrix: Tensor | None, out: Tensor) -> None:
+        """Args: grad, ds, (R, d, B), overwritten; a and matrix as above; out, where da is put, (R, d, B)."""
+        grad = grad.mul_(self.factor) if matrix is None else torch.bmm(matrix.mT, grad)
         if self.clamp == "atan":
             torch.div(grad, a.square().add_(1), out=out)
         else:
@@ -64,9 +63,8 @@ class Transform(torch.autograd.Function):
         x: Tensor,
         scale: Scale | None,
         split: int,
-        mix1: Tensor | None,
-        mix2: Tensor | None,
-        layers: int,
+        matrix1: Tensor | None,
+        matrix2: Tensor | None,
         *parameters: Tensor,
     ) -> tuple[Tensor, Tensor | None]:
         """y1 = x1 exp(s2(x2)) + t2(x2), then y2 = x2 exp(s1(y1)) + t1(y1).
@@ -75,79 +73,109 @@ class Transform(torch.autograd.Function):
             x: shape (R, D, B).
             scale: None where the coupling only adds.
             split: number of features in the first half, d.
-            mix1: for the scales of the first half, shape (R, d, d), or None.
-            mix2: for those of the second, shape (R, D - d, D - d), or None.
-            layers: layers of one subnet.
-            parameters: of subnet 2, which moves the first half, then of subnet 1.
+            matrix1: M for the scales of the first half, shape (R, d, d), or None.
+            matrix2: M for those of the second, shape (R, D - d, D - d), or None.
+            parameters: of subnet 2, which moves the first half, then of subnet 1, equally many.
 
         Returns:
-            y, shape (R, D, B), and the log-determinant, shape (R, B), where `scale` wants it.
+            y, shape (R, D, B), and the log-determinant, shape (R, B), or None where `scale` does not want it.
         """
         y = torch.empty_like(x)
         log_det: Tensor | None = None
         kept: list[Tensor] = []
-        halves = ((x[:, split:], slice(None, split), mix1), (y[:, :split], slice(split, None), mix2))
-        for half, (given, moved, mix) in enumerate(halves):
-            own = parameters[2 * layers * half : 2 * layers * (half + 1)]
-            *hidden, out = perceptron_forward(given, own)
+        x1, x2 = _halves(x, split)
+        y1, y2 = _halves(y, split)
+        each = len(parameters) // 2
+        for given, moved, to, matrix, own in (
+            (x2, x1, y1, matrix1, parameters[:each]),
+            (y1, x2, y2, matrix2, parameters[each:]),
+        ):
+            *hidden, output = perceptron_forward(given, own)
             kept += hidden
             if scale is None:
-                torch.add(x[:, moved], out, out=y[:, moved])
+                torch.add(moved, output, out=to)
                 continue
-            d = out.shape[1] // 2
-            s = scale.log_scale(out[:, :d], mix)
+            a, t = _halves(output, moved.shape[1])
+            s = scale.log_scale(a, matrix)
             if scale.volume:
                 total = s.sum(1)
                 log_det = total if log_det is None else log_det.add_(total)
             e = s.exp_()
-            torch.addcmul(out[:, d:], x[:, moved], e, out=y[:, moved])
-            kept += (out, e)
-        ctx.save_for_backward(x, y, mix1, mix2, *parameters, *kept)
-        ctx.scale, ctx.split, ctx.layers = scale, split, layers
+            torch.addcmul(t, moved, e, out=to)
+            kept += (output, e)
+        ctx.save_for_backward(x, y, matrix1, matrix2, *parameters, *kept)
+        ctx.scale, ctx.split, ctx.count = scale, split, each
         ctx.set_materialize_grads(False)
         return y, log_det
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad_y: Tensor | None, grad_log_det: Tensor | None) -> tuple[Tensor | None, ...]:
-        """Args: grad_y, shape (R, D, B), and grad_log_det, shape (R, B)."""
-        x, y, mix1, mix2, *rest = ctx.saved_tensors
-        scale, split, count = ctx.scale, ctx.split, 2 * ctx.layers
-        parameters, kept = rest[: 2 * count], rest[2 * count :]
-        if grad_y is None:
-            grad_y = torch.zeros_like(y)
-        to_x, to_parameters = ctx.needs_input_grad[0], any(ctx.needs_input_grad[6:])
+        """Args: grad_y, shape (R, D, B), and grad_log_det, shape (R, B); None where nothing depends on it."""
+        x, y, matrix1, matrix2, *rest = ctx.saved_tensors
+        scale, split, each = ctx.scale, ctx.split, ctx.count
+        parameters, kept = rest[: 2 * each], rest[2 * each :]
+        middle = len(kept) // 2
+        to_x, to_parameters = ctx.needs_input_grad[0], any(ctx.needs_input_grad[5:])
         grad_x = torch.empty_like(x)
+        x1, x2 = _halves(x, split)
+        grad_x1, grad_x2 = _halves(grad_x, split)
+        grad_y1, grad_y2 = _halves(torch.zeros_like(y) if grad_y is None else grad_y, split)
 
-        # The second half was moved last, so it comes first; its subnet adds to the gradient of y1.
-        given: tuple[tuple[Tensor, slice, Tensor | None], ...]
-        given = ((x[:, split:], slice(None, split), mix1), (y[:, :split], slice(split, None), mix2))
-        gradients: list[Sequence[Tensor | None]] = [(), ()]
-        grad, extra = grad_y[:, split:], None
-        each = len(kept) // 2
-        for half in (1, 0):
-            source, moved, mix = given[half]
-            own, mine = parameters[count * half : count * (half + 1)], kept[each * half : each * (half + 1)]
-            if scale is None:
-                hidden, to_output = mine, grad
-                grad_x[:, moved] = grad
-            else:
-                *hidden, out, e = mine
-                d = e.shape[1]
-                moving = grad_x[:, moved]
-                torch.mul(grad, e, out=moving)
-                grad_s = moving * x[:, moved]
-                if grad_log_det is not None:
-                    grad_s += grad_log_det.unsqueeze(1)
-                to_output = torch.empty_like(out)
-                scale.clamp_backward(grad_s, out[:, :d], mix, to_output[:, :d])
-                to_output[:, d:] = grad
-            extra, gradients[half] = perceptron_backward(
-                to_output, (source, *hidden), own, to_parameters=to_parameters, to_input=half == 1 or to_x
-            )
-            if half == 1:
-                assert extra is not None
-                grad = extra.add_(grad_y[:, :split])
-        if to_x:
-            grad_x[:, split:] += extra  # type: ignore[arg-type]
-        return (grad_x if to_x else None, None, None, None, None, None, *gradients[0], *gradients[1])
+        # The second half was moved last, so it comes first, and its subnet adds to the gradient of y1.
+        to_output = _moved_backward(scale, x2, grad_y2, grad_log_det, matrix2, kept[middle:], grad_x2)
+        hidden1 = kept[middle : middle + each // 2 - 1]
+        extra, second = perceptron_backward(
+            to_output, (y[:, :split], *hidden1), parameters[each:], to_parameters=to_parameters, to_input=True
+        )
+        assert extra is not None
+        to_output = _moved_backward(scale, x1, extra.add_(grad_y1), grad_log_det, matrix1, kept[:middle], grad_x1)
+        hidden2 = kept[: each // 2 - 1]
+        extra, first = perceptron_backward(
+            to_output, (x2, *hidden2), parameters[:each], to_parameters=to_parameters, to_input=to_x
+        )
+        if extra is not None:
+            grad_x2.add_(extra)
+        return (grad_x if to_x else None, None, None, None, None, *first, *second)
+
+
+def _halves(x: Tensor, first: int) -> tuple[Tensor, Tensor]:
+    """Views of the first features and of the others. Args: x, (R, D, B)."""
+    # One call for both: at a few replicates the step is bound by the number of calls.
+    one, other = torch.split_with_sizes(x, (first, x.shape[1] - first), 1)
+    return one, other
+
+
+def _moved_backward(
+    scale: Scale | None,
+    x: Tensor,
+    grad: Tensor,
+    grad_log_det: Tensor | None,
+    matrix: Tensor | None,
+    kept: Sequence[Tensor],
+    out: Tensor,
+) -> Tensor:
+    """From the gradient of one half's y to those of its x, put in `out`, and of its subnet's output, returned.
+
+    Args:
+        scale: as in `Transform`.
+        x: the half before it was moved, shape (R, d, B).
+        grad: gradient of the half after, shape (R, d, B).
+        grad_log_det: shape (R, B), or None.
+        matrix: M, shape (R, d, d), or None.
+        kept: ends with the subnet's output (a, t), shape (R, 2 d, B), and e, shape (R, d, B), unless scale is None.
+        out: shape (R, d, B).
+    """
+    if scale is None:
+        out.copy_(grad)
+        return grad
+    output, e = kept[-2:]
+    torch.mul(grad, e, out=out)
+    grad_s = out * x
+    if grad_log_det is not None:
+        grad_s.add_(grad_log_det.unsqueeze(1))
+    to_output = torch.empty_like(output)
+    to_a, to_t = _halves(to_output, e.shape[1])
+    scale.backward(grad_s, output.narrow(1, 0, e.shape[1]), matrix, to_a)
+    to_t.copy_(grad)
+    return to_output
