@@ -99,6 +99,25 @@ def test_a_diverging_replicate_is_frozen_and_the_others_go_on():
     assert model.p.flatten().tolist() == pytest.approx([3, 0, 3], abs=0.01)
 
 
+def test_a_frozen_replicate_stays_frozen_though_its_loss_is_finite_again():
+    model = torch.nn.Module()
+    model.p = torch.nn.Parameter(torch.ones(2, 1))
+    steps = iter(range(200))
+
+    def loss(batch):
+        bump = torch.tensor([0.0, float("inf") if next(steps) == 0 else 0.0])
+        return (model.p[:, 0] - 3) ** 2 + bump
+
+    def endless():
+        while True:
+            yield None
+
+    outcome = train(model, loss, endless(), Cosine(0.1, 200), validation=lambda: None, report=lambda p: None)
+    assert outcome.diverged == [None, 0]
+    assert model.p[1].item() == 0
+    assert model.p[0].item() == pytest.approx(3, abs=0.01)
+
+
 def test_two_phases_end_each_replicate_by_itself():
     schedule = TwoPhase(1e-2, epoch=5, replicates=2)
     for epoch in range(60):

@@ -66,13 +66,15 @@ def train(
     diverged: list[int | None] = [None] * replicates
     losses: list[Tensor] = []
     looked = 0
+    alive: Tensor | None = None
     every = schedule.evaluate_every()
     for step in range(schedule.steps):
         for group in optimiser.param_groups:
             group["lr"] = schedule.lr(step)
         value = loss(next(data))
         optimiser.zero_grad()
-        value.sum().backward()  # type: ignore[no-untyped-call]
+        total = value if alive is None else torch.where(alive, value, 0.0)
+        total.sum().backward()  # type: ignore[no-untyped-call]
         if schedule.scale is None:
             optimiser.step()
         else:
@@ -89,16 +91,24 @@ def train(
             for r in bad.any(0).nonzero().flatten().tolist():
                 if diverged[r] is None:
                     diverged[r] = looked + int(bad[:, r].nonzero()[0])
-                with torch.no_grad():
-                    for p in parameters:
-                        p[r] = 0
+                _freeze(optimiser, parameters, r)
             looked = len(losses)
-            alive = [r for r in range(replicates) if diverged[r] is None]
-            shown = float(window[-1, alive].mean()) if alive else None
+            going = torch.tensor([at is None for at in diverged])
+            alive = None if going.all() else going.to(value.device)
+            shown = float(window[-1, going].mean()) if going.any() else None
             report(Progress(step + 1, schedule.steps, shown))
         if last:
             break
     return Outcome(torch.stack(losses).cpu(), diverged)
+
+
+def _freeze(optimiser: torch.optim.Optimizer, parameters: list[nn.Parameter], replicate: int) -> None:
+    """Set a replicate's parameters and the optimiser's moments of them to zero: with no gradient they stay there."""
+    with torch.no_grad():
+        for p in parameters:
+            for tensor in (p, *optimiser.state[p].values()):
+                if tensor.shape == p.shape:
+                    tensor[replicate] = 0
 
 
 def _scaled_step(optimiser: torch.optim.Optimizer, parameters: list[nn.Parameter], scale: Tensor) -> None:
