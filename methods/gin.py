@@ -49,8 +49,9 @@ class GIN(TorchMethod):
         from torch import nn
 
         from nica_bench.flows import Flow
+        from nica_bench.mixings import subnet_width
 
-        width = self.width or max(10, shape.dimensions)
+        width = self.width or subnet_width(shape.dimensions)
         model = nn.Module()
         model.flow = Flow(
             generators,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nica_bench.dataset import Split
-from nica_bench.metrics import assign, correlation, matched_correlation
+from nica_bench.metrics import assign, correlation, matched_correlation, mean_correlation
 
 __all__ = ["DIFFICULTY", "measure_difficulty"]
 
@@ -46,7 +46,7 @@ def measure_difficulty(train: Split, test: Split, log_det: NDArray[np.floating[A
 
     def matched(codes: NDArray[Any], codes_test: NDArray[Any]) -> float:
         assignment = assign(z, codes, np.arange(codes.shape[1]))
-        return float(matched_correlation(assignment, z_test, codes_test).sum() / n)
+        return mean_correlation(matched_correlation(assignment, z_test, codes_test))
 
     return {
         "linear_r": linear,

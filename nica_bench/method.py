@@ -96,9 +96,15 @@ class Method(ABC):
         """The name with those parameters that are not at their default: `ivae[lr=0.001]`."""
         return label(self.name, self)
 
-    def told(self) -> dict[str, bool]:
+    @classmethod
+    def told(cls) -> dict[str, bool]:
         """What the method is told beyond x: part of its record and of every table."""
-        return {"conditions": self.uses_conditions, "dimension": self.knows_dimension, "oracle": self.oracle}
+        return {"conditions": cls.uses_conditions, "dimension": cls.knows_dimension, "oracle": cls.oracle}
+
+    @classmethod
+    def kind(cls) -> str:
+        """Either "method" or "floor": which part of a table it stands in."""
+        return "floor" if cls.floor else "method"
 
     def skip(self, scenario: Scenario) -> str | None:
         """Why the method makes no sense on a scenario, or None where it does."""

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nica_bench.dataset import Floats
 from nica_bench.seeds import Streams
 
 if TYPE_CHECKING:
     from nica_bench.flows import Flow
 
 __all__ = ["MIXINGS", "Mixing", "subnet_width"]
-
-Floats = NDArray[np.floating[Any]]
 
 MIXINGS = ("realnvp",)
 """The names `mixing=` takes."""
@@ -77,7 +75,7 @@ class Mixing:
                     part = torch.from_numpy(np.ascontiguousarray(s[start : start + chunk].T))[None]
                     x, log_det = self.flow(part)
                     xs.append(x[0].T.numpy())
-                    dets.append(np.zeros(x.shape[-1]) if log_det is None else log_det[0].numpy())
+                    dets.append(log_det[0].numpy())
         finally:
             torch.set_num_threads(threads)
         return np.concatenate(xs), np.concatenate(dets)

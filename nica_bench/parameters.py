@@ -16,7 +16,18 @@ from typing import Any
 
 from nica_bench.errors import UsageError, did_you_mean
 
-__all__ = ["Parameter", "Range", "label", "parameter", "parameters_of", "parse_name", "parse_value", "values_of"]
+__all__ = [
+    "Parameter",
+    "Range",
+    "check_all",
+    "label",
+    "parameter",
+    "parameters_of",
+    "parse_name",
+    "parse_value",
+    "parse_values",
+    "values_of",
+]
 
 _METADATA = "nica_bench"
 

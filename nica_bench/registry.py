@@ -21,7 +21,7 @@ from nica_bench.method import Method
 from nica_bench.parameters import parse_name, parse_values
 from nica_bench.scenario import Scenario
 
-__all__ = ["load_method_file", "make_method", "make_scenario", "method_types", "scenario_types"]
+__all__ = ["load_method_file", "make_method", "make_scenario", "method_file", "method_types", "scenario_types"]
 
 T = TypeVar("T", Method, Scenario)
 
@@ -120,8 +120,10 @@ def _line_of(error: BaseException, path: Path) -> str:
     return f", line {lines[-1]}" if lines else ""
 
 
-def _is_path(name: str) -> bool:
-    return name.endswith(".py") or "/" in name or "\\" in name
+def method_file(text: str) -> Path | None:
+    """The file that `./file.py[...]` names, or None where the text names an installed method."""
+    name, _ = parse_name(text)
+    return Path(name).resolve() if name.endswith(".py") or "/" in name or "\\" in name else None
 
 
 def _build(owner: type, name: str, texts: Mapping[str, str], **given: Any) -> Any:
@@ -143,8 +145,9 @@ def make_method(text: str, extra: Mapping[str, Mapping[str, str]] | None = None)
         UsageError: for an unknown name (the nearest are offered), parameter or value, or a file that does not import.
     """
     name, texts = parse_name(text)
-    if _is_path(name):
-        found = load_method_file(Path(name))
+    path = method_file(text)
+    if path is not None:
+        found = load_method_file(path)
         if len(found) > 1:
             raise UsageError(f"method file {name} defines {len(found)} methods ({_names(found)}): expected one")
         owner = found[0]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -15,7 +16,7 @@ from nica_bench.plan import Cell, Group, grouped, make_cells, pending
 from nica_bench.record import Record, Status
 from nica_bench.scenario import Scenario
 from nica_bench.store import Store
-from nica_bench.work import Setting
+from nica_bench.work import Setting, failed_record
 
 __all__ = ["Plan", "execute", "make_plan"]
 
@@ -81,10 +82,6 @@ def execute(
         modules: method files that workers load.
         report: takes the progress of groups.
     """
-    import time
-
-    from nica_bench.work import failed_record
-
     setting = Setting(str(plan.store.folder), device, compile, tuple(sys.argv))
     for cell, reason in plan.skipped:
         plan.store.write(failed_record(cell, Status.SKIPPED, reason, setting, time.time()))
@@ -94,7 +91,7 @@ def execute(
 
         if compile:
             check_compiler()
-        setting = Setting(setting.out, resolve_device(device), compile, setting.command)
+        setting = replace(setting, device=resolve_device(device))
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         workers = 1 if setting.device != "cpu" else jobs or cores
         memory = MEMORY_SHARE * psutil.virtual_memory().available / workers

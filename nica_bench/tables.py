@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nica_bench.record import Record, Status
 from nica_bench.statistics import Estimate, median_interval, success_rate
 
-__all__ = ["FORMATS", "render", "rows_of"]
+__all__ = ["render", "rich_table", "rows_of", "told_letters"]
 
 THRESHOLD = 0.95
-FORMATS = ("rich", "json", "csv", "markdown")
 
 
 def rows_of(records: Sequence[Record]) -> dict[str, list[dict[str, Any]]]:
@@ -31,6 +30,12 @@ def rows_of(records: Sequence[Record]) -> dict[str, list[dict[str, Any]]]:
     return tables
 
 
+def told_letters(told: Mapping[str, bool]) -> str:
+    """What a method is told, in letters: u conditions, n dimension, z latents; - for nothing."""
+    letters = {"conditions": "u", "dimension": "n", "oracle": "z"}
+    return "".join(letter for key, letter in letters.items() if told[key]) or "-"
+
+
 def _row(method: str, records: Sequence[Record]) -> dict[str, Any]:
     def values(name: str) -> list[float]:
         return [r.scores.get(name, 0.0) if r.status is Status.OK else 0.0 for r in records]
@@ -38,12 +43,11 @@ def _row(method: str, records: Sequence[Record]) -> dict[str, Any]:
     mcc: Estimate = median_interval(values("mcc"))
     share = success_rate(values("mcc"), THRESHOLD)
     told = records[0].told
-    parts = [name for name, key in (("u", "conditions"), ("n", "dimension"), ("z", "oracle")) if told[key]]
     seconds = [float(r.cost["wall_seconds"]) for r in records if r.status is Status.OK and r.cost.get("wall_seconds")]
     return {
         "method": method,
         "kind": records[0].kind,
-        "told": "".join(parts) or "-",
+        "told": told_letters(told),
         "mcc": mcc.value,
         "mcc_low": mcc.low,
         "mcc_high": mcc.high,

@@ -50,7 +50,7 @@ def failed_record(cell: Cell, status: Status, message: str, setting: Setting, st
         status=status,
         told=cell.method.told(),
         message=message or status.value,
-        kind="floor" if cell.method.floor else "method",
+        kind=cell.method.kind(),
         cost={"wall_seconds": time.time() - started},
         provenance=provenance(setting.command, setting.device, 1, started),
     )
@@ -71,23 +71,23 @@ def run_group(group: Group, setting: Setting, started_cell: Callable[[int], None
     parts = [group.cells] if method.replicated else [(cell,) for cell in group.cells]
     done = 0
     for cells in parts:
-        started, cpu = time.time(), time.process_time()
+        started = time.time()
         started_cell(done)
         fitted: list[Fitted] = []
         failure: tuple[Status, str] | None = None
         try:
             data = [_dataset(c.scenario, c.seed) for c in cells]
-            seen = [
-                d.observations(
-                    conditions=method.uses_conditions, dimension=method.knows_dimension, oracle=method.oracle
-                )
-                for d in data
-            ]
+            seen = [d.observations(**method.told()) for d in data]
             streams = [Streams(c.seed, c.init) for c in cells]
-            fit_started = time.time()
+            wall, cpu = time.time(), time.process_time()
             fitted = method.fit_group(seen, streams, session)
             if len(fitted) != len(cells):
                 raise ContractError(f"fit_group must return {len(cells)} fits, got {len(fitted)}")
+            cost = {
+                "wall_seconds": (time.time() - wall) / len(cells),
+                "cpu_seconds": (time.process_time() - cpu) / len(cells),
+                "peak_memory_bytes": peak_memory_bytes(),
+            }
         except Exception as error:
             failure = _failure(error)
         for i, cell in enumerate(cells):
@@ -95,11 +95,6 @@ def run_group(group: Group, setting: Setting, started_cell: Callable[[int], None
                 record, arrays = failed_record(cell, *failure, setting, started), None
             else:
                 try:
-                    cost = {
-                        "wall_seconds": (time.time() - fit_started) / len(cells),
-                        "cpu_seconds": (time.process_time() - cpu) / len(cells),
-                        "peak_memory_bytes": peak_memory_bytes(),
-                    }
                     record, arrays = _scored(cell, data[i], fitted[i], cost, setting, started)
                 except Exception as error:
                     record, arrays = failed_record(cell, *_failure(error), setting, started), None
@@ -153,7 +148,7 @@ def _scored(
         told=method.told(),
         message=message,
         notes=scores.notes,
-        kind="floor" if method.floor else "method",
+        kind=method.kind(),
         truth={**data.truth, "equivalence": cell.scenario.equivalence},
         difficulty=dict(data.difficulty),
         scores=scores.values,

@@ -18,9 +18,9 @@ from nica_bench.errors import NicaBenchError, UsageError, did_you_mean
 from nica_bench.method import Method, Progress
 from nica_bench.parameters import parameters_of, parse_name
 from nica_bench.record import Status
-from nica_bench.registry import make_method, make_scenario, method_types, scenario_types
+from nica_bench.registry import make_method, make_scenario, method_file, method_types, scenario_types
 from nica_bench.store import Store
-from nica_bench.tables import render, rich_table, rows_of
+from nica_bench.tables import render, rich_table, rows_of, told_letters
 
 __all__ = ["main"]
 
@@ -90,7 +90,7 @@ def run(
     for owner in extra:
         if owner not in {m.name for m in methods}:
             raise UsageError(f"-p {owner}.…: '{owner}' is not among the methods; {did_you_mean(owner, names)}")
-    modules = tuple(str(Path(parse_name(n)[0]).resolve()) for n in names if parse_name(n)[0].endswith(".py"))
+    modules = tuple(str(path) for name in names if (path := method_file(name)))
     store = Store.open(out_folder)
     plan = make_plan(scenarios, methods, parse_seeds(seeds), inits, store, retry=_statuses(retry), force=force)
     for path, reason in plan.broken.items():
@@ -111,7 +111,8 @@ def run(
             plan, device=device, jobs=jobs, timeout=timeout, compile=compile, modules=modules, report=_reporter()
         )
     except (KeyboardInterrupt, _Stopped) as stop:
-        there = sum(c.spec.key in store.scan().records for c in plan.cells)
+        kept = store.scan().records
+        there = sum(c.spec.key in kept for c in plan.cells)
         err.print(f"stopped: {there} of {len(plan.cells)} cells are kept; the same command goes on from there")
         raise typer.Exit(130 if isinstance(stop, KeyboardInterrupt) else 143) from None
     for name, rows in rows_of(records).items():
@@ -185,9 +186,7 @@ def list_(what: Annotated[str, typer.Argument(help="scenarios, methods or metric
             typer.echo(f"{name:20} {_first_line(s)}")
     elif what == "methods":
         for name, m in method_types().items():
-            told = [t for t, yes in (("u", m.uses_conditions), ("n", m.knows_dimension), ("z", m.oracle)) if yes]
-            kind = "floor" if m.floor else "method"
-            typer.echo(f"{name:16} {kind:7} told: {''.join(told) or '-':4} {_first_line(m)}")
+            typer.echo(f"{name:16} {m.kind():7} told: {told_letters(m.told()):4} {_first_line(m)}")
     elif what == "metrics":
         for name, metric in METRICS.items():
             typer.echo(f"{name:20} {metric.description}")

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nica_bench.dataset import Floats, Integers
 from nica_bench.errors import UsageError
 from nica_bench.parameters import Range
 
 __all__ = ["ConditionalNormal"]
-
-Floats = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -64,12 +62,12 @@ class ConditionalNormal:
         drawn = generator.uniform(spreads.low, spreads.high, (conditions, latents))
         return cls(mu, np.sqrt(drawn) if spread == "variance" else drawn)
 
-    def sample(self, generator: np.random.Generator, u: NDArray[np.integer[Any]]) -> Floats:
+    def sample(self, generator: np.random.Generator, u: Integers) -> Floats:
         """One latent vector for each condition: u (N,) to z (N, n)."""
         z: Floats = self.means[u] + self.sds[u] * generator.standard_normal((u.shape[0], self.means.shape[1]))
         return z
 
-    def log_density(self, z: Floats, u: NDArray[np.integer[Any]]) -> Floats:
+    def log_density(self, z: Floats, u: Integers) -> Floats:
         """log p(z_i | u) for each latent: z (N, n) and u (N,) to (N, n), in nats (paper, eq. 2)."""
         standard = (z - self.means[u]) / self.sds[u]
         density: Floats = -0.5 * standard**2 - np.log(self.sds[u]) - 0.5 * np.log(2 * np.pi)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -173,19 +174,23 @@ class _Encoder:
         self._conditions = conditions
         self._device = device
 
+    @cached_property
+    def _cut(self) -> nn.Module:
+        from nica_bench.flows import take
+
+        return take(self._model, [self._replicate, self._replicate])
+
     def __call__(self, x: Floats, u: Integers | None) -> Floats:
         import torch
 
-        from nica_bench.flows import take
         from nica_bench.training.data import stack
 
-        model = take(self._model, [self._replicate, self._replicate])
         data = stack([x], [u], self._conditions, self._device).expand(2, -1, -1)
         D = x.shape[1]
         parts = []
         with torch.no_grad():
             for start in range(0, x.shape[0], CHUNK):
                 part = data[..., start : start + CHUNK]
-                codes = self._method.encode(model, part[:, :D].contiguous(), part[:, D:].contiguous())
+                codes = self._method.encode(self._cut, part[:, :D].contiguous(), part[:, D:].contiguous())
                 parts.append(codes[0].T.cpu().numpy())
         return np.concatenate(parts)

@@ -8,9 +8,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-__all__ = ["SCHEDULES", "Cosine", "Schedule", "TwoPhase", "make_schedule"]
-
-SCHEDULES = ("cosine", "paper")
+__all__ = ["Cosine", "Schedule", "TwoPhase", "make_schedule"]
 
 
 class Schedule(ABC):
@@ -103,5 +101,5 @@ class TwoPhase(Schedule):
 
 
 def make_schedule(name: str, lr: float, steps: int, epoch: int, replicates: int) -> Schedule:
-    """A schedule by name, one of `SCHEDULES`."""
+    """A schedule by name: cosine or paper."""
     return Cosine(lr, steps) if name == "cosine" else TwoPhase(lr, epoch, replicates)

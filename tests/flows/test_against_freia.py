@@ -61,3 +61,4 @@ def test_same_as_freia(generators, kind, clamp, features):
         torch.testing.assert_close(losses[r], loss, rtol=1e-9, atol=1e-9)
         for ours, theirs in [(x.grad[r].mT, given.grad)] + [(p.grad[r].view_as(q.grad), q.grad) for q, p in pairs]:
             assert (ours - theirs).norm() <= 1e-6 * theirs.norm() + 1e-15
+            torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-12)
