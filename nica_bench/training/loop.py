@@ -17,7 +17,7 @@ __all__ = ["Outcome", "train"]
 LOOK_EVERY = 25
 """Steps between two looks at the losses: a look waits for the device."""
 EXPLODED = 1_000.0
-"""A replicate is given up when its loss is this many nats above its first."""
+"""A replicate is given up when its loss stays this many nats above its first, from one look to the next."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def train(
     """Train all replicates of a model in place.
 
     Losses are summed over replicates, so no gradient mixes two of them, and every operation treats a replicate's
-    numbers alone: its outcome does not depend on the others. A replicate whose loss turns non-finite, or rises
+    numbers alone: its outcome does not depend on the others. A replicate whose loss turns non-finite, or stays
     `EXPLODED` nats above its first, is frozen (its parameters are set to zero, so it costs no time and disturbs
     nobody) and reported; the others go on.
 
@@ -87,7 +87,8 @@ def train(
         if last or (step + 1) % LOOK_EVERY == 0:
             window = torch.stack(losses[looked:]).cpu()
             first = losses[0].cpu()
-            bad = ~torch.isfinite(window) | (window > first + EXPLODED)
+            # one batch with a point far out is no divergence: the steps after it mend what it did
+            bad = ~torch.isfinite(window) | (window.amin(0) > first + EXPLODED)
             for r in bad.any(0).nonzero().flatten().tolist():
                 if diverged[r] is None:
                     diverged[r] = looked + int(bad[:, r].nonzero()[0])
