@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +40,7 @@ def train(
     data: Iterator[Batch],
     schedule: Schedule,
     *,
+    clip: float = 0.0,
     validation: Callable[[], Tensor],
     report: Callable[[Progress], None],
 ) -> Outcome:
@@ -55,6 +56,7 @@ def train(
         loss: loss of a batch, shape (R,), in nats.
         data: batches without end.
         schedule: learning rates; may look at the validation loss.
+        clip: most the norm of a replicate's gradient may be; 0 is no bound.
         validation: the loss on validation data, shape (R,), without gradient.
         report: takes the progress.
     """
@@ -65,9 +67,9 @@ def train(
     alive: Tensor | None = None
     every = schedule.evaluate_every()
     for step in range(schedule.steps):
-        value = loss(next(data))
+        value = loss(replace(next(data), progress=step / schedule.steps))
         going = value if alive is None else torch.where(alive, value, 0.0)
-        optimiser.step(going, schedule.lr(step), schedule.scale)
+        optimiser.step(going, schedule.lr(step), schedule.scale, clip)
         losses.append(value.detach())
         last = step + 1 == schedule.steps
         if every is not None and (step + 1) % every == 0:

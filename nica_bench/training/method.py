@@ -45,6 +45,7 @@ class TorchMethod(Method):
     steps: int = parameter(1_000, "optimiser steps of the cosine schedule", low=1)
     batch: int = parameter(1_000, "batch size", low=2)
     schedule: str = parameter("cosine", "cosine, or the paper's two phases to convergence", choices=("cosine", "paper"))
+    clip: float = parameter(0.0, "most the norm of a gradient may be; 0 is no bound", low=0)
 
     @abstractmethod
     def build(self, shape: Shape, generators: Sequence[torch.Generator], x: Tensor) -> nn.Module:
@@ -113,6 +114,7 @@ class TorchMethod(Method):
             torch.compile(loss) if session.compile else loss,
             batches(data, size, D, streams, Noise(streams, device, "training")),
             make_schedule(self.schedule, self.lr, self.steps, data.shape[-1] // size, len(group)),
+            clip=self.clip,
             validation=validation,
             report=session.report,
         )

@@ -53,16 +53,22 @@ class FlatAdam:
                 p.data = self._rows.detach()[:, start:end].view_as(p)
         self._adam = torch.optim.Adam([self._rows], lr=lr, fused=True)
 
-    def step(self, loss: Tensor, lr: float, scale: Tensor | None = None) -> None:
+    def step(self, loss: Tensor, lr: float, scale: Tensor | None = None, clip: float = 0.0) -> None:
         """Move every replicate one step down the gradient of its loss.
 
         Args:
             loss: shape (R,); a replicate's loss depends on its own parameters alone.
             lr: learning rate of this step.
             scale: factor on each replicate's update, shape (R,), exact where it is 1 or 0; None is 1.
+            clip: most a replicate's gradient may have as its norm (Pascanu et al. 2013); a gradient that is not finite
+                becomes zero. 0 leaves all gradients as they are.
         """
         gradients = torch.autograd.grad(loss.sum(), self._parameters, allow_unused=True, materialize_grads=True)
         torch.cat([g.flatten(1) for g in gradients], 1, out=self._used)
+        if clip:
+            norms = torch.stack([torch.linalg.vector_norm(row) for row in self._gradients])
+            factor = torch.where(torch.isfinite(norms), clip / norms.clamp_min(clip), 0.0)
+            self._gradients.nan_to_num_(0.0, 0.0, 0.0).mul_(factor[:, None])
         self._adam.param_groups[0]["lr"] = lr
         if scale is None:
             self._adam.step()
