@@ -29,8 +29,8 @@ class Lognormal(MixedLatents):
     distribution = ConditionalLognormal
     equivalence = ConditionalLognormal.promise.text
 
-    means: Range = parameter(Range(-1.0, 1.5), "range of the means of log z")
-    spreads: Range = parameter(Range(0.05, 0.3), "range of the variances of log z", above=0)
+    means: Range = parameter(Range(-1.0, 1.2), "range of the means of log z")
+    spreads: Range = parameter(Range(0.04, 0.2), "range of the variances of log z", above=0)
 
     def draw_family(self, generator: np.random.Generator) -> ConditionalLognormal:
         """Means and variances of log z, uniform on their ranges."""
@@ -47,8 +47,8 @@ class InverseGaussian(MixedLatents):
     distribution = ConditionalInverseGaussian
     equivalence = ConditionalInverseGaussian.promise.text
 
-    means: Range = parameter(Range(1.0, 6.0), "range of the latents' means", above=0)
-    shapes: Range = parameter(Range(10.0, 40.0), "range of the shapes (variance = mean^3 / shape)", above=0)
+    means: Range = parameter(Range(1.0, 5.0), "range of the latents' means", above=0)
+    shapes: Range = parameter(Range(20.0, 60.0), "range of the shapes (variance = mean^3 / shape)", above=0)
 
     def draw_family(self, generator: np.random.Generator) -> ConditionalInverseGaussian:
         """Means and shapes, uniform on their ranges."""
@@ -66,7 +66,7 @@ class Gamma(MixedLatents):
     equivalence = ConditionalGamma.promise.text
 
     shapes: Range = parameter(Range(2.0, 10.0), "range of the shapes", above=0)
-    scales: Range = parameter(Range(0.5, 2.0), "range of the scales", above=0)
+    scales: Range = parameter(Range(0.25, 0.75), "range of the scales", above=0)
 
     def draw_family(self, generator: np.random.Generator) -> ConditionalGamma:
         """Shapes and scales, uniform on their ranges."""
@@ -81,8 +81,8 @@ class InverseGamma(MixedLatents):
     distribution = ConditionalInverseGamma
     equivalence = ConditionalInverseGamma.promise.text
 
-    shapes: Range = parameter(Range(5.0, 15.0), "range of the shapes", above=0)
-    scales: Range = parameter(Range(10.0, 60.0), "range of the scales", above=0)
+    shapes: Range = parameter(Range(6.0, 15.0), "range of the shapes", above=0)
+    scales: Range = parameter(Range(6.0, 25.0), "range of the scales", above=0)
 
     def draw_family(self, generator: np.random.Generator) -> ConditionalInverseGamma:
         """Shapes and scales, uniform on their ranges."""

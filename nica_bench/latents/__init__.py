@@ -15,15 +15,15 @@ For estimates from data that are mixed in v, Table 1 says what line the true v i
 
 The parameters of each latent and condition are drawn from uniform distributions on these ranges, unless a scenario
 says otherwise. They are chosen so that the conditions lie a few of their own standard deviations apart, as the normal's
-do, and so that z has no tail which alone decides a linear correlation.
+do, and so that z has no tail which the mixing would blow up (largest |z| of 10 to 15, the normal's 9).
 
 | family | parameters and their ranges | mean of z | sd of z in a condition |
 |---|---|---|---|
 | normal | mean -5 to 5, variance .5 to 3 | -5 to 5 | .7 to 1.7 |
-| lognormal | of log z: mean -1 to 1.5, variance .05 to .3 | .4 to 5.2 | .09 to 3.1 |
-| inverse-gaussian | mean 1 to 6, shape 10 to 40 | 1 to 6 | .16 to 4.6 |
-| gamma | shape 2 to 10, scale .5 to 2 | 1 to 20 | .7 to 6.3 |
-| inverse-gamma | shape 5 to 15, scale 10 to 60 | .7 to 15 | .2 to 8.7 |
+| lognormal | of log z: mean -1 to 1.2, variance .04 to .2 | .4 to 3.7 | .08 to 1.7 |
+| inverse-gaussian | mean 1 to 5, shape 20 to 60 | 1 to 5 | .13 to 2.5 |
+| gamma | shape 2 to 10, scale .25 to .75 | .5 to 7.5 | .35 to 2.4 |
+| inverse-gamma | shape 6 to 15, scale 6 to 25 | .4 to 5 | .12 to 2.5 |
 | beta | alpha 1 to 10, beta 1 to 10 | .09 to .91 | .08 to .29 |
 """
 

@@ -87,7 +87,7 @@ class ConditionalInverseGamma(_ShapeScale):
 
     def _sample(self, generator: np.random.Generator, u: Integers) -> Floats:
         # A tiny shape gives a gamma variable that underflows to 0; the base keeps z finite.
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             z: Floats = self.scales[u] / generator.gamma(self.shapes[u])
         return z
 
