@@ -6,6 +6,7 @@ They differ in the coupling (volume preserving, affine, additive), and in what d
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
@@ -46,9 +47,9 @@ class ClassConditionalFlow(TorchMethod):
     augmentation: float = parameter(0.01, "sd of the Gaussian noise added to x at each step", low=0)
     rotations: bool = parameter(False, "fixed random rotations between the blocks in place of permutations")
 
+    @abstractmethod
     def flow_options(self) -> dict[str, Any]:
         """What the coupling has beside its kind."""
-        return {}
 
     def build(self, shape: Shape, generators: Sequence[torch.Generator], x: Tensor) -> nn.Module:
         """The flow, starting as a permutation or rotation, and learned class moments where asked for."""
@@ -242,3 +243,7 @@ class NICE(ClassConditionalFlow):
     name: ClassVar[str] = "nice"
     default: ClassVar[bool] = False
     coupling = "nice"
+
+    def flow_options(self) -> dict[str, Any]:
+        """Nothing: there is no scale."""
+        return {}

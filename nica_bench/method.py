@@ -83,6 +83,8 @@ class Method(ABC):
     """It is told the latents of the training data: a bound, not a result."""
     knows_family: ClassVar[bool] = False
     """It is told the family of the latents' distribution, and in which coordinates they were mixed."""
+    default: ClassVar[bool] = True
+    """It is part of a run that names no method."""
     floor: ClassVar[bool] = False
     """It identifies nothing: what a score has to beat."""
     replicated: ClassVar[bool] = False

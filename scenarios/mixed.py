@@ -11,6 +11,7 @@ import numpy as np
 from nica_bench.dataset import Coordinates, Dataset, Floats, Split
 from nica_bench.difficulty import measure_difficulty
 from nica_bench.latents import ConditionalFamily
+from nica_bench.latents.coordinate import IDENTITY
 from nica_bench.mixings import MIXINGS, Mixing, draw_mixing
 from nica_bench.parameters import parameter
 from nica_bench.scenario import Scenario
@@ -62,6 +63,16 @@ class MixedLatents(Scenario):
     def __post_init__(self) -> None:
         super().__post_init__()
         MIXINGS[self.mixing].check(self.mixing, clamp=self.clamp, scale=self.scale)
+
+    @property
+    def distribution_name(self) -> str:
+        """Name of the latents' distribution."""
+        return self.distribution.name
+
+    @property
+    def mixed_coordinates(self) -> Coordinates:
+        """What `coordinates` says; where the natural coordinate is z itself, both are the same."""
+        return "natural" if self.distribution.coordinate is IDENTITY else cast(Coordinates, self.coordinates)
 
     @abstractmethod
     def draw_family(self, generator: np.random.Generator) -> ConditionalFamily:

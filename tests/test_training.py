@@ -24,10 +24,7 @@ def datasets():
 
 
 def fit(method, datasets, seeds):
-    seen = [
-        datasets[s].observations(conditions=method.uses_conditions, dimension=method.knows_dimension, oracle=False)
-        for s in seeds
-    ]
+    seen = [datasets[s].observations(**method.told()) for s in seeds]
     return method.fit_group(seen, [Streams(s, 0) for s in seeds], FitSession())
 
 
@@ -56,7 +53,7 @@ def test_training_lowers_the_held_out_loss_and_initialisations_differ(name, data
 def test_a_step_runs_on_the_meta_device(name):
     method = make_method(name)
     generators = [torch.Generator().manual_seed(0) for _ in range(2)]
-    model = method.build(Shape(2, 6, 3, 2), generators, torch.zeros(2, 6, 4)).to("meta")
+    model = method.build(Shape(2, 6, 3, 2, "gamma"), generators, torch.zeros(2, 6, 4)).to("meta")
     noise = Noise([Streams(0), Streams(1)], "meta", "training")
     x, onehot = torch.empty(2, 6, 50, device="meta"), torch.empty(2, 3, 50, device="meta")
     method.loss(model, Batch(x, onehot, noise)).sum().backward()

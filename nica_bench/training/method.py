@@ -95,7 +95,7 @@ class TorchMethod(Method):
         prepare(device)
         first = group[0]
         D, K = first.dimensions, first.conditions
-        shape = Shape(len(group), D, K, first.latents)
+        shape = Shape(len(group), D, K, first.latents, first.family)
         data = stack([o.train_x for o in group], [o.train_u for o in group], K, device)
         held_out = stack([o.validation_x for o in group], [o.validation_u for o in group], K, device)
         x, onehot = held_out[:, :D].contiguous(), held_out[:, D:].contiguous()
@@ -146,7 +146,7 @@ class TorchMethod(Method):
         from nica_bench.training.data import Batch, Shape
         from nica_bench.training.noise import Noise
 
-        shape = Shape(2, dimensions, conditions, latents)
+        shape = Shape(2, dimensions, conditions, latents, "normal")
         generators = [torch.Generator().manual_seed(0) for _ in range(2)]
         model = self.build(shape, generators, torch.zeros(2, dimensions, 2)).to("meta")
         size = min(self.batch, observations)
