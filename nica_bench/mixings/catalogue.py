@@ -69,11 +69,16 @@ class Recipe:
         """Whether its mixings have log|det| = 0 everywhere."""
         return self.kind == "gin"
 
-    def accepts(self, difficulty: Mapping[str, float]) -> bool:
-        """Whether a mixing that makes a dataset of this difficulty is kept."""
+    def accepts(self, difficulty: Mapping[str, float], slack: float = 0.0) -> bool:
+        """Whether a mixing that makes a dataset of this difficulty is kept.
+
+        Args:
+            difficulty: its figures by name; `linear_r` and `max_sd` are looked at.
+            slack: how far the linear r may lie outside its range: for figures of a few points.
+        """
         wanted = self.acceptance
         return wanted is None or (
-            wanted.linear_r.low <= difficulty["linear_r"] <= wanted.linear_r.high
+            wanted.linear_r.low - slack <= difficulty["linear_r"] <= wanted.linear_r.high + slack
             and difficulty["max_sd"] < wanted.max_sd
         )
 

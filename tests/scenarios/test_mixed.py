@@ -179,4 +179,4 @@ def test_every_method_runs_on_every_family(family, coordinates, tmp_path):
     assert {(r.status, r.message) for r in records} == {("ok", "")}
     assert {r.truth["family"] for r in records} == {scenario.distribution.name}
     bound = next(r for r in records if r.told["oracle"])
-    assert bound.scores["mcc"] > 0.9
+    assert bound.scores["mcc"] > 0.7  # x and z belong together
