@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 
-from nica_bench.dataset import Coordinates, Dataset, Floats, Split
+from nica_bench.dataset import Coordinates, Dataset, Floats, Integers, Split
 from nica_bench.difficulty import linear_correlation, measure_difficulty
 from nica_bench.latents import ConditionalFamily
 from nica_bench.mixings import MIXINGS, Mixing, draw_mixings
@@ -100,35 +100,41 @@ class MixedLatents(Scenario):
         z = family.convert(family.sample(streams.numpy("latents"), u), "z", coordinates)
         noise = self.noise * streams.numpy("noise").standard_normal((total, self.dimensions - self.latents))
         sources = np.hstack([z, noise])
-        ends = [0, self.samples, self.samples + self.held_out, total]
+        splits, difficulty, drawn = self._mix(streams, sources, u)
+        truth = {"family": family.name, **family.parameters, "coordinates": coordinates, "mixing": drawn}
+        return Dataset(*splits, self.conditions, truth, difficulty, family.name, coordinates)
+
+    def _mix(
+        self, streams: Streams, sources: Floats, u: Integers
+    ) -> tuple[tuple[Split, Split, Split], dict[str, float], dict[str, Any]]:
+        """The splits under the first mixing that the recipe accepts, their difficulty, and what was drawn."""
         recipe = MIXINGS[self.mixing]
-        rejected = -1
+        rejected = 0
         for mixing in self._mixings(streams):
+            if recipe.acceptance is None or recipe.accepts(self._few(mixing, sources), SLACK):
+                x, log_det = mixing(sources)
+                splits = self._split(x, u, sources[:, : self.latents])
+                difficulty = measure_difficulty(splits[0], splits[2], log_det[: self.samples])
+                if recipe.accepts(difficulty):
+                    drawn = {
+                        "name": self.mixing,
+                        "blocks": self.blocks,
+                        "clamp": self.clamp,
+                        "scale": self.scale if recipe.scale is None else recipe.scale,
+                        "volume_preserving": mixing.volume_preserving,
+                    }
+                    return splits, difficulty, drawn if recipe.acceptance is None else {**drawn, "rejected": rejected}
             rejected += 1
-            if recipe.acceptance is not None and not recipe.accepts(self._few(mixing, sources), SLACK):
-                continue
-            x, log_det = mixing(sources)
-            train, validation, test = (
-                Split(x[a:b].astype(np.float32), u[a:b], z[a:b].astype(np.float32))
-                for a, b in zip(ends, ends[1:], strict=False)
-            )
-            difficulty = measure_difficulty(train, test, log_det[: self.samples])
-            if recipe.accepts(difficulty):
-                break
-        truth = {
-            "family": family.name,
-            **family.parameters,
-            "coordinates": self.coordinates,
-            "mixing": {
-                "name": self.mixing,
-                "blocks": self.blocks,
-                "clamp": self.clamp,
-                "scale": self.scale if recipe.scale is None else recipe.scale,
-                "volume_preserving": mixing.volume_preserving,
-                **({} if recipe.acceptance is None else {"rejected": rejected}),
-            },
-        }
-        return Dataset(train, validation, test, self.conditions, truth, difficulty, family.name, coordinates)
+        raise AssertionError("the draws end with an error")
+
+    def _split(self, x: Floats, u: Integers, z: Floats) -> tuple[Split, Split, Split]:
+        """Train, validation and test, in single precision."""
+        first, second = self.samples, self.samples + self.held_out
+
+        def part(rows: slice) -> Split:
+            return Split(x[rows].astype(np.float32), u[rows], z[rows].astype(np.float32))
+
+        return part(slice(first)), part(slice(first, second)), part(slice(second, None))
 
     def _few(self, mixing: Mixing, sources: Floats) -> dict[str, float]:
         """A difficulty from the first training and the last test points: most draws fail on it, at a tenth the cost."""
