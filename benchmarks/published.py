@@ -1,18 +1,19 @@
 """The peer: the authors' network and training loop, on FrEIA and a DataLoader.
 
-Written after the paper's code: one dataset at a time, observations batch first, the loss from each class' standard
-deviation in the batch, averaged over dimensions.
+As the paper's published code has it: one dataset at a time, observations batch first, the members of each class counted
+by Python, the loss from each class' standard deviation in the batch, averaged over dimensions.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import FrEIA.framework as ff
 import FrEIA.modules as fm
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -55,21 +56,34 @@ class Published:
         losses = 0.5 + sds[u].log().mean(1) + 0.5 * math.log(2 * math.pi) - log_det / x.shape[1]
         return losses.mean()
 
-    def step(self, x: Tensor, u: Tensor) -> None:
-        """One optimiser step; a batch in which a class has fewer than two members is skipped."""
-        if min((u == k).sum().item() for k in range(self.conditions)) < 2:
+    def step(self, x: Tensor, u: Tensor, *, count: Callable[[Tensor], Any] = torch.sum) -> None:
+        """One optimiser step; a batch in which a class has fewer than two members is skipped.
+
+        Args:
+            x: observations, shape (B, D).
+            u: classes, shape (B,).
+            count: how a class' members are counted. The published code takes Python's own `sum`, which goes through
+                the points one by one.
+        """
+        if min([count(u == k).item() for k in range(self.conditions)]) < 2:
             return
         self.optimiser.zero_grad()
         loss = self.loss(x + self.augmentation * torch.randn_like(x), u)
         loss.backward()
         self.optimiser.step()
 
-    def steps(self, data: Batches, count: int) -> Callable[[], None]:
-        """A call that takes the next `count` steps."""
+    def encode(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Codes of observations, both of shape (N, D)."""
+        with torch.no_grad():
+            codes, _ = self.net(torch.from_numpy(x.copy()))
+        return cast("NDArray[Any]", codes.numpy())
+
+    def steps(self, data: Batches, steps: int, *, count: Callable[[Tensor], Any] = torch.sum) -> Callable[[], None]:
+        """A call that takes the next steps."""
 
         def run() -> None:
-            for _ in range(count):
-                self.step(*next(data))
+            for _ in range(steps):
+                self.step(*next(data), count=count)
 
         return run
 

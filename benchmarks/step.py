@@ -1,8 +1,9 @@
 """One training step of the artificial-data GIN against FrEIA's, in one thread and one run.
 
-Three ways to take the same step: replicates batched by nica-bench; FrEIA's network with the data in memory; FrEIA's
-network fed by a DataLoader, as in the published code. Weights are copied from ours, and the losses of the same augmented
-data have to be equal, at the start and after some training. The three take turns, so that a busy machine is busy for all.
+Four ways to take the same step: replicates batched by nica-bench; FrEIA's network with the data in memory; the same fed
+by a DataLoader; and the published loop as it stands, which also counts each class' members with Python's `sum`. Weights
+are copied from ours, and the losses of the same augmented data have to be equal, at the start and after some training.
+All take turns, so that a busy machine is busy for all.
 """
 
 from __future__ import annotations
@@ -18,8 +19,12 @@ from benchmarks.published import Published, from_loader, from_memory
 from nica_bench.registry import make_scenario
 from nica_bench.training.data import Batch
 
-MEMORY, LOADER = 5.0, 9.0
-"""How many times faster a replicate's step has to be than FrEIA's from memory, and through a DataLoader."""
+OURS = "nica-bench"
+MEMORY = "FrEIA, data in memory"
+LOADER = "FrEIA, DataLoader"
+PUBLISHED = "FrEIA, the published loop"
+BARS = {MEMORY: 5.0, PUBLISHED: 9.0}
+"""How many times faster a replicate's step has to be."""
 POINTS = 10_000
 """Training points a dataset, as in the published code."""
 
@@ -49,9 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser(__doc__)
     options.add_argument("--replicates", type=int, default=16, help="R; default %(default)s")
     options.add_argument("--batch", type=int, default=1_000, help="batch size; default %(default)s")
-    options.add_argument("--rounds", type=int, default=15, help="turns that each takes; default %(default)s")
+    options.add_argument("--rounds", type=int, default=9, help="turns that each takes; default %(default)s")
     given = options.parse_args(arguments)
-    replicates, rounds, steps = (2, 2, 3) if given.smoke else (given.replicates, given.rounds, 20)
+    replicates, rounds, steps = (2, 2, 3) if given.smoke else (given.replicates, given.rounds, 40)
 
     scenario = make_scenario("gauss-2of10", {"samples": str(POINTS), "held_out": "100"})
     data = [(d.train.x, d.train.u) for d in (scenario.generate(seed) for seed in range(replicates))]
@@ -62,25 +67,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     say(f"losses agree to {first:.0e} at step 0 and to {later:.0e} at step 100")
 
     x, u = torch.from_numpy(data[0][0].copy()), torch.from_numpy(data[0][1].copy())
-    from_both = [Published(ours.flow, 0, 5) for _ in range(2)]
+    memory, loader, published = (Published(ours.flow, 0, 5) for _ in range(3))
     variants = {
-        f"nica-bench, R = {replicates}": ours.steps(steps),
-        "FrEIA, data in memory": from_both[0].steps(from_memory(x, u, given.batch), steps),
-        "FrEIA, DataLoader": from_both[1].steps(from_loader(x, u, given.batch), steps),
+        OURS: ours.steps(steps),
+        MEMORY: memory.steps(from_memory(x, u, given.batch), steps),
+        LOADER: loader.steps(from_loader(x, u, given.batch), steps),
+        PUBLISHED: published.steps(from_loader(x, u, given.batch), steps, count=sum),
     }
-    seconds = timed_rounds(variants, rounds)
-    each = {name: 1e3 * s / steps for name, s in median_seconds(seconds).items()}
-    own = f"nica-bench, R = {replicates}"
-    each[own] /= replicates
+    each = {name: 1e3 * s / steps for name, s in median_seconds(timed_rounds(variants, rounds)).items()}
+    each[OURS] /= replicates
+    times = {name: ms / each[OURS] for name, ms in each.items()}
     rows: list[Row] = [
-        {"step": name, "CPU ms a replicate and step": each[name], "times ours": each[name] / each[own]} for name in variants
+        {"step": name, "CPU ms a replicate and step": each[name], "times ours": times[name]} for name in variants
     ]
     bars = [
-        Bar(f"against {name}", f">= {bar:g} x", f"{each[name] / each[own]:.1f} x", each[name] >= bar * each[own])
-        for name, bar in (("FrEIA, data in memory", MEMORY), ("FrEIA, DataLoader", LOADER))
+        Bar(f"against {name}", f">= {bar:g} x", f"{times[name]:.1f} x", times[name] >= bar)
+        for name, bar in BARS.items()
     ]
     bars.append(Bar("losses with copied weights", "equal", f"to {max(first, later):.0e} relative", True))
-    return finish(given, {f"Batch {given.batch:,}, one thread, median of {rounds} rounds of {steps} steps": rows}, bars)
+    title = f"R = {replicates}, batch {given.batch:,}, one thread, median of {rounds} rounds of {steps} steps"
+    return finish(given, {title: rows}, bars)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ class Noise:
         self._generators: dict[str, list[torch.Generator]] = {}
         self._drawn: dict[str, tuple[Tensor, int]] = {}
 
+    # drawing changes the stream's state at every call: compiled, it would be compiled again and again
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def normal(self, name: str, features: int, batch: int) -> Tensor:
         """The next numbers of a name, shape (R, features, batch); a name keeps its shape."""
         if self._device == "meta":
