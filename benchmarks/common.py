@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import statistics
 import sys
@@ -43,7 +44,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         description=(description or "").strip(), formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    made.add_argument("--smoke", action="store_true", help="a run of seconds that shows that it works; bars don't count")
+    made.add_argument("--smoke", action="store_true", help="a run of seconds that shows that it works")
     made.add_argument("--json", action="store_true", help="print JSON on stdout instead of tables")
     return made
 
@@ -52,10 +53,8 @@ def machine() -> str:
     """Processor, versions and commit, in one line."""
     known = provenance([], "cpu", 1, time.time())
     packages = {"nica-bench": nica_bench.__version__, **known["versions"]}
-    try:
+    with contextlib.suppress(metadata.PackageNotFoundError):
         packages["FrEIA"] = metadata.version("FrEIA")
-    except metadata.PackageNotFoundError:
-        pass
     git = known["git"]
     at = "" if git is None else f"; commit {git['commit'][:10]}{' with changes' if git['dirty'] else ''}"
     versions = ", ".join(f"{name} {version}" for name, version in packages.items())
