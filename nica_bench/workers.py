@@ -22,6 +22,9 @@ from nica_bench.work import Setting, failed_record, run_group
 
 __all__ = ["run_groups"]
 
+LEAVE_SECONDS = 5.0
+"""How long a worker that has nothing left to do may take to end."""
+
 
 @dataclass
 class _Worker:
@@ -118,6 +121,10 @@ def run_groups(
                     report(worker.group, None)
                     worker.pipe.close()
                     workers[i] = _start(setting, modules)
+        for worker in workers:  # a worker whose pipe is closed ends by itself
+            worker.pipe.close()
+        for worker in workers:
+            worker.process.join(LEAVE_SECONDS)
     finally:
         for worker in workers:
             worker.process.kill()
