@@ -91,6 +91,20 @@ class Store:
             raise UsageError(f"{folder} cannot be {verb}: {reason(error)}; choose another folder with --out") from error
         return store
 
+    @classmethod
+    def preview(cls, folder: Path | str) -> Self:
+        """Check a folder like `open` but make nothing in it: one that does not exist holds no records.
+
+        Raises:
+            UsageError: as `open`.
+        """
+        store = cls(Path(folder).absolute())
+        try:
+            store._check(create=True)
+        except OSError as error:
+            raise UsageError(f"{folder} cannot be read: {reason(error)}; choose another folder with --out") from error
+        return store
+
     @property
     def cells(self) -> Path:
         """The folder of the records."""
