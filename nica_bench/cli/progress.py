@@ -31,15 +31,22 @@ def _clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
 
+def _label(group: Group, scenarios: int) -> str:
+    """What a group is called: the scenario is left out where there is but one."""
+    return group.label if scenarios > 1 else group.cells[0].method.label
+
+
 class Lines(Reporter):
     """A line a group every ten seconds at most, and one when it ends.
 
     Args:
         total: cells to be computed.
+        scenarios: number of scenarios in the run.
     """
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, scenarios: int) -> None:
         self._total = total
+        self._scenarios = scenarios
         self._done = 0
         self._begun: dict[Group, float] = {}
         self._shown: dict[Group, float] = {}
@@ -55,7 +62,7 @@ class Lines(Reporter):
             return
         self._shown[group] = now
         loss = "" if progress.loss is None else f", loss {progress.loss:.3f}"
-        line = f"  {group.label}: step {progress.step}/{progress.steps}{loss}"
+        line = f"  {_label(group, self._scenarios)}: step {progress.step}/{progress.steps}{loss}"
         if group.together:
             line += f", ETA {_clock((now - self._begun[group]) / progress.step * (progress.steps - progress.step))}"
         say(line)
@@ -67,7 +74,8 @@ class Lines(Reporter):
     def ended(self, group: Group) -> None:
         """The last line of a group."""
         seconds = time.monotonic() - self._begun[group]
-        say(f"  {self._done}/{self._total}  {group.label}: {cells_text(len(group.cells))} in {_clock(seconds)}")
+        name, cells = _label(group, self._scenarios), cells_text(len(group.cells))
+        say(f"  {self._done}/{self._total}  {name}: {cells} in {_clock(seconds)}")
 
 
 class Bars(Reporter):
@@ -75,10 +83,11 @@ class Bars(Reporter):
 
     Args:
         total: cells to be computed.
+        scenarios: number of scenarios in the run.
         console: where they are drawn.
     """
 
-    def __init__(self, total: int, console: Console) -> None:
+    def __init__(self, total: int, scenarios: int, console: Console) -> None:
         self.progress = Progress(
             TextColumn(
                 "{task.description}",
@@ -96,6 +105,7 @@ class Bars(Reporter):
             refresh_per_second=4,
         )
         self._total = total
+        self._scenarios = scenarios
         self._done = 0
         self._all = self.progress.add_task("all cells", total=total, count=f"0/{total}", loss="")
         self._tasks: dict[Group, TaskID] = {}
@@ -105,7 +115,8 @@ class Bars(Reporter):
         """Add a bar."""
         self._cells[group] = 0
         count = f"0/{len(group.cells)}"
-        self._tasks[group] = self.progress.add_task(group.label, total=len(group.cells), count=count, loss="")
+        name = _label(group, self._scenarios)
+        self._tasks[group] = self.progress.add_task(name, total=len(group.cells), count=count, loss="")
 
     def step(self, group: Group, progress: Step) -> None:
         """Move a group's bar: by the steps of the one fit, or within the share of one of many fits."""
@@ -133,11 +144,11 @@ class Bars(Reporter):
 
 
 @contextlib.contextmanager
-def reporting(total: int, console: Console) -> Iterator[Reporter]:
+def reporting(total: int, scenarios: int, console: Console) -> Iterator[Reporter]:
     """Bars where the console is a terminal that can draw them, else lines."""
     if not console.is_interactive or console.is_dumb_terminal:
-        yield Lines(total)
+        yield Lines(total, scenarios)
         return
-    bars = Bars(total, console)
+    bars = Bars(total, scenarios, console)
     with bars.progress:
         yield bars

@@ -85,7 +85,7 @@ def run(
     if dry_run:
         return
     session = context.find_object(Session)
-    with _stoppable(plan), reporting(len(plan.pending), err) as reporter:
+    with _stoppable(plan), reporting(len(plan.pending), len(scenarios), err) as reporter:
         records = execute(
             plan,
             device=device,
