@@ -207,7 +207,7 @@ def test_the_same_command_gives_the_same_bits(tmp_path):
 
 
 def test_the_paper_schedule_from_end_to_end(tmp_path):
-    method = "gin[schedule=paper,batch=200]"
+    method = "gin[schedule=paper,batch=400]"
     done = nica("run", "-s", "gauss-2of4", *SMALL, "--seeds", "0:2", "--jobs", "1", "-m", method, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     for record in records(tmp_path / "results").values():
