@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -128,7 +129,9 @@ def _collection(
     folders: list[Path] | None, scenarios: list[str] | None, methods: list[str] | None, seeds: str | None
 ) -> Collection:
     chosen = parse_seeds(seeds) if seeds is not None else []
-    return collect(folders or [DEFAULT_OUT]).select(scenarios or (), methods or (), chosen)
+    collection = collect(folders or [DEFAULT_OUT])
+    gc.freeze()  # the records live as long as the process: walking them again and again is a third of a large table
+    return collection.select(scenarios or (), methods or (), chosen)
 
 
 def _say(*notes: Iterable[str]) -> None:

@@ -8,6 +8,7 @@ worth more than the method's own worst finished cell, so that failing cannot pay
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from nica_bench.record import CellSpec, Record, Status
 from nica_bench.statistics.quantities import Quantity
 
-__all__ = ["Block", "Floor", "Outcomes", "Series", "blocks_of", "seed_text"]
+__all__ = ["Block", "Floor", "Outcomes", "Series", "blocks_of", "dimensions_of", "latents_of", "seed_text"]
 
 Cell = tuple[int, int]  # data seed, initialisation seed
 
@@ -233,10 +234,18 @@ def blocks_of(records: Iterable[Record]) -> tuple[list[Block], list[str]]:
 
 
 def latents_of(record: Record) -> int | None:
-    """The true number of latents: columns of what was drawn, or the n of a name `<family>-<n>of<D>`."""
-    head, _, _ = record.spec.scenario.rpartition("of")
-    digits = head.rpartition("-")[2]
-    return int(digits) if digits.isdigit() else None
+    """The true number of latents, the n of a name `<family>-<n>of<D>`; None for a name without."""
+    match = _SIZED.fullmatch(record.spec.scenario)
+    return int(match["n"]) if match else None
+
+
+def dimensions_of(record: Record) -> int | None:
+    """The number of observed dimensions, the D of a name `<family>-<n>of<D>`; None for a name without."""
+    match = _SIZED.fullmatch(record.spec.scenario)
+    return int(match["D"]) if match else None
+
+
+_SIZED = re.compile(r".+-(?P<n>\d+)of(?P<D>\d+)")
 
 
 def seed_text(seeds: Sequence[int]) -> str:

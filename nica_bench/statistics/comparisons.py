@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nica_bench.statistics.blocks import Block, Series
-from nica_bench.statistics.paired import Comparison, compare, holm
+from nica_bench.statistics.paired import Comparison, compare, holm, signed_rank
 from nica_bench.statistics.quantities import Quantity
 
 __all__ = ["Pair", "best_of", "compare_all"]
@@ -94,14 +94,20 @@ def best_of(block: Block, quantity: Quantity) -> str | None:
     """
     if quantity.higher_is_better is None:
         return None
-    medians = {s.method: float(np.median(list(scores.values()))) for s, scores in _rivals(block, quantity)}
+    rivals = {s.method: scores for s, scores in _rivals(block, quantity)}
     # Six datasets are the fewest on which a two-sided signed-rank test can reach .05.
-    if len(medians) < 2 or len(block.seeds) < 6:
+    if len(rivals) < 2 or len(block.seeds) < 6:
         return None
-    best = max(medians, key=lambda m: medians[m] if quantity.higher_is_better else -medians[m])
-    pairs, _ = compare_all(block, quantity, reference=best, resamples=1)
-    sure = len(pairs) == len(medians) - 1 and all(pair.a == best and pair.p_holm < SIGNIFICANT for pair in pairs)
-    return best if sure else None
+    sign = 1.0 if quantity.higher_is_better else -1.0
+    best = max(rivals, key=lambda m: sign * float(np.median(list(rivals[m].values()))))
+    own = rivals.pop(best)
+    p_values = []
+    for scores in rivals.values():
+        difference = np.array([sign * (own[seed] - scores[seed]) for seed in own if seed in scores])
+        if not difference.size or np.median(difference) <= 0:
+            return None
+        p_values.append(signed_rank(difference))
+    return best if (holm(p_values) < SIGNIFICANT).all() else None
 
 
 def _rivals(block: Block, quantity: Quantity) -> Iterator[tuple[Series, dict[int, float]]]:
