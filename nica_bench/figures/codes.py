@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from nica_bench.errors import UsageError
-from nica_bench.figures.style import INK, MOST_PANELS, Drawing, Request, panels, representatives
+from nica_bench.figures.style import INK, MOST_PANELS, Drawing, Request, few_ticks, panels, representatives
 from nica_bench.metrics.knee import DEFAULT_RULE, spectrum
 from nica_bench.record import Record
 from nica_bench.statistics import Block, Series
@@ -66,7 +66,7 @@ def draw_spectrum(request: Request) -> Drawing:
                     knee, positive[knee - 1], marker="o" if good else "X", markersize=5, color=colour,
                     markeredgecolor="white", markeredgewidth=0.5, zorder=4,
                 )  # fmt: skip
-        axes.set_yscale("log")
+        few_ticks(axes)
         if n is not None:
             axes.axvline(n + 0.5, color=INK, linestyle=(0, (1, 1.5)), linewidth=1)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

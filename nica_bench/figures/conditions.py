@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from nica_bench.errors import UsageError
-from nica_bench.figures.style import INK, Drawing, Request, label_of, panels
+from nica_bench.figures.style import INK, Drawing, Request, few_ticks, label_of, panels
 from nica_bench.metrics.knee import spectrum
 from nica_bench.record import Record, Status
 from nica_bench.statistics import Block, Series, median_interval
@@ -139,7 +139,7 @@ def draw_samples(request: Request) -> Drawing:
             axes.set_xscale("log")
             axes.set_xticks(values, [f"{v:g}" for v in values])
             axes.minorticks_off()
-        bottom.set_yscale("log")
+        few_ticks(bottom)
         bottom.axhline(1, color=INK, linewidth=0.8)
         bottom.set_xlabel(_SWEPT[name])
     grid[0].set_ylabel(f"{label_of(wanted)}" if len(label_of(wanted)) < 24 else wanted.name)

@@ -91,11 +91,12 @@ def draw_profile(request: Request) -> Drawing:
         low, high = float(every.min()), float(every.max())
         if wanted.scored:
             low, high = max(min(0.5, low), wanted.low), min(max(1.0, high), wanted.high)
-        tau = np.linspace(low - 1e-9, high, 201)
         for series in block.series:
             if not values[series.method]:
                 continue
             look = request.looks[series.method]
+            # Nothing changes between two scores, so these are all the thresholds that there are.
+            tau = np.unique(np.clip([low, *values[series.method], high], low, high))
             profile = performance_profile(values[series.method], tau, resamples=1000)
             dashes: Any = look.dashes
             (line,) = axes.plot(
@@ -105,8 +106,6 @@ def draw_profile(request: Request) -> Drawing:
             if series.is_method and profile.count > 1:
                 low_end, high_end = profile.low, profile.high
                 axes.fill_between(tau, low_end, high_end, step="post", color=look.colour, alpha=0.09, linewidth=0)
-                for end in (low_end, high_end):
-                    axes.plot(tau, end, color=look.colour, drawstyle="steps-post", linewidth=0.5, alpha=0.4)
         axes.set_title(block.scenario, loc="left")
         axes.set_xlabel(f"{wanted.name} above")
         axes.set_ylim(-0.02, 1.02)
@@ -124,14 +123,14 @@ def draw_pairs(request: Request) -> Drawing:
     wanted = request.quantity
     shown: list[tuple[Block, str, list[Pair]]] = []
     for block in request.shown():
-        pairs, notes = compare_all(block, wanted)
+        results = block.results(wanted)
+        ranked = _ranked([s for s in block.series if s.is_method and s.finished], results, wanted.higher_is_better)
+        best = ranked[0].method if ranked else ""
+        against, notes = compare_all(block, wanted, reference=best)
         request.notes += notes
-        methods = [p for p in pairs if _series(block, p.a).is_method]
-        if not methods:
-            request.notes.append(f"{block.scenario}: no two methods share a dataset: it is not drawn")
+        if not against:
+            request.notes.append(f"{block.scenario}: no two methods share a dataset: it has no pairs")
             continue
-        best = methods[0].a
-        against, _ = compare_all(block, wanted, reference=best)
         shown.append((block, best, against))
     if not shown:
         raise UsageError(f"nothing to compare in {wanted.name}: two methods on the same datasets are needed")

@@ -17,6 +17,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
 from nica_bench._version import __version__
@@ -222,7 +223,7 @@ def save_figure(kind: FigureKind, collection: Collection, path: Path, *, metric:
         raise UsageError(f"--save {path}: a figure's file ends in {', '.join(SUFFIXES)}")
     request = Request(collection, metric)
     with theme():
-        drawing = kind.draw(request)
+        drawing = _drawn(kind, request)
         said = metadata_of(drawing.records, kind.name)
         # No date: the same records always give the same file.
         entries: dict[str, dict[str, Any]] = {
@@ -241,6 +242,21 @@ def save_figure(kind: FigureKind, collection: Collection, path: Path, *, metric:
     return request.notes
 
 
+def _drawn(kind: FigureKind, request: Request) -> Drawing:
+    """A drawing whose layout is settled: saving it would work it out twice, which is most of the time."""
+    drawing = kind.draw(request)
+    drawing.figure.draw_without_rendering()
+    drawing.figure.set_layout_engine("none")
+    return drawing
+
+
+def few_ticks(axes: Axes) -> None:
+    """A logarithmic y axis with a tick a decade or fewer, and none between: they take long to lay out."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(numticks=6))
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
 def figure_svg(kind: FigureKind, request: Request, prefix: str) -> tuple[str, Drawing]:
     """A figure as an SVG element for a page, which takes text colour and background from there.
 
@@ -250,7 +266,7 @@ def figure_svg(kind: FigureKind, request: Request, prefix: str) -> tuple[str, Dr
         prefix: makes the ids of its parts unlike those of other figures in the page.
     """
     with theme():
-        drawing = kind.draw(request)
+        drawing = _drawn(kind, request)
         buffer = io.StringIO()
         drawing.figure.savefig(
             buffer, format="svg", transparent=True, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -260,8 +276,8 @@ def figure_svg(kind: FigureKind, request: Request, prefix: str) -> tuple[str, Dr
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', text)
     text = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}-", text)
-    # The page sets the size; the view box keeps the proportions.
-    return re.sub(r'(<svg\b[^>]*?) width="[^"]+pt"| height="[^"]+pt"', r"\1", text, count=0), drawing
+    # The page may shrink it, and the view box keeps the proportions.
+    return re.sub(r'(<svg\b[^>]*?) height="[^"]+"', r"\1", text, count=1), drawing
 
 
 def label_of(wanted: Quantity) -> str:

@@ -30,7 +30,7 @@ OVERVIEWS = ("scores", "profile", "pairs", "difficulty", "samples")
 CLOSE = ("spectrum", "latents", "correlation", "loss")
 """Figures of one scenario."""
 
-MOST_CLOSE = 4
+MOST_CLOSE = 2
 """Scenarios that are looked at closely: ten would make the page slow to write, heavy, and long to read."""
 
 
@@ -233,15 +233,10 @@ def _versions(collection: Collection) -> Section:
     rows = [{**dict(zip(names, key, strict=True)), "records": count} for key, count in counts.most_common()]
     seeds = seed_text([r.spec.seed for r in collection.records])
     inits = seed_text([r.spec.init for r in collection.records])
-    begun = min(
-        (str(r.provenance["ended"]) for r in collection.records if r.provenance.get("ended")), default="unknown"
-    )
-    ended = max(
-        (str(r.provenance["ended"]) for r in collection.records if r.provenance.get("ended")), default="unknown"
-    )
+    times = sorted(str(time) for r in collection.records if (time := r.provenance.get("ended"))) or ["unknown"]
     caption = (
-        f"Data seeds {seeds}, initialisation seeds {inits}. Records ended between {begun[:19]} and {ended[:19]} UTC. "
-        "+ after a commit: the code had uncommitted changes."
+        f"Data seeds {seeds}, initialisation seeds {inits}. Records ended between {times[0][:19]} and "
+        f"{times[-1][:19]} UTC. + after a commit: the code had uncommitted changes."
     )
     return Section(
         "versions", "Versions and machines", parts=[Part(table=html_table(Table("", columns, rows, caption)))]
@@ -258,8 +253,9 @@ def _meaning() -> Section:
     text = (
         "A method sees observations and conditions, never the latents. The headline mcc is over its own top n codes; "
         "the match and the signs are learned on validation data and scored on test data. Intervals are 95 % percentile "
-        "bootstraps over datasets, shares have Wilson intervals. A cell that failed, or that other methods have and this "
-        "one lacks, scores the floor (never more than the method's own worst), is no success, and is counted. The floor "
-        "is the best method that is told no more and learns nothing; adj is how much of the way from it to 1 is gone."
+        "bootstraps over datasets, shares have Wilson intervals. A cell that failed, or that other methods have and "
+        "this one lacks, scores the floor (never more than the method's own worst), is no success, and is counted. The "
+        "floor is the best method that is told no more and learns nothing; adj is how much of the way from it to 1 is "
+        "gone."
     )
     return Section("meaning", "What the numbers mean", text, [Part(table=html_table(Table("", columns, rows)))])
