@@ -155,6 +155,9 @@ def draw_correlation(request: Request) -> Drawing:
             cbar_kws={"label": "|r|", "shrink": 0.9}, linewidths=0.4 if written else 0, rasterized=not written,
             yticklabels=[f"z{i + 1}" for i in range(latents)], xticklabels=_ranks(codes),
         )  # fmt: skip
+        for text in axes.texts:  # on a light cell: not the page's ink, which is light on a dark page
+            if text.get_color() == ".15":
+                text.set_color("black")
         where = {int(code): rank for rank, code in enumerate(order)}
         for latent, code in enumerate(arrays["assignment"][0]):
             if int(code) in where:

@@ -69,7 +69,7 @@ def _strip(axes: Axes, row: int, request: Request, series: Series, outcomes: Out
     spread = 0.26 * np.sin(2.4 * np.arange(len(outcomes.values)))
     for kept, marker in ((outcomes.ok & finite, look.marker), (~outcomes.ok & finite, "x")):
         axes.plot(
-            outcomes.values[kept], row + spread[kept], color=look.colour, alpha=0.65, marker=marker, linestyle="",
+            outcomes.values[kept], row + spread[kept], color=look.colour, alpha=0.75, marker=marker, linestyle="",
             markersize=5, markeredgewidth=1.4 if marker == "x" else 0,
         )  # fmt: skip
     estimate = median_interval(list(outcomes.by_dataset().values()))
@@ -148,7 +148,7 @@ def draw_pairs(request: Request) -> Drawing:
             }
             points = np.array([own[s] - theirs[s] for s in own if s in theirs and s in recorded])
             heights = i + 0.24 * np.sin(2.4 * np.arange(len(points)))
-            axes.scatter(points, heights, s=20, color=look.colour, marker=look.marker, alpha=0.65, edgecolors="none")
+            axes.scatter(points, heights, s=20, color=look.colour, marker=look.marker, alpha=0.75, edgecolors="none")
             sign = 1 if pair.a == best else -1
             ends = sorted((sign * pair.comparison.median.low, sign * pair.comparison.median.high))
             if not pair.comparison.median.single:
