@@ -46,8 +46,6 @@ class Status(StrEnum):
     KILLED = "killed"
 
 
-
-
 def _told(value: Any, where: str) -> dict[str, bool]:
     """What a method was told; a record from before families were has no word of them."""
     if isinstance(value, Mapping):
