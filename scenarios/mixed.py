@@ -120,8 +120,7 @@ class MixedLatents(Scenario):
     ) -> tuple[tuple[Split, Split, Split], dict[str, float], dict[str, Any]]:
         """The splits under the first mixing that the recipe accepts, their difficulty, and what was drawn."""
         recipe = MIXINGS[self.mixing]
-        rejected = 0
-        for mixing in self._mixings(streams):
+        for rejected, mixing in enumerate(self._mixings(streams)):
             if recipe.acceptance is None or recipe.accepts(self._few(mixing, sources), SLACK):
                 x, log_det = mixing(sources)
                 splits = self._split(x, u, sources[:, : self.latents])
@@ -135,7 +134,6 @@ class MixedLatents(Scenario):
                         "volume_preserving": mixing.volume_preserving,
                     }
                     return splits, difficulty, drawn if recipe.acceptance is None else {**drawn, "rejected": rejected}
-            rejected += 1
         raise AssertionError("the draws end with an error")
 
     def _split(self, x: Floats, u: Integers, z: Floats) -> tuple[Split, Split, Split]:
