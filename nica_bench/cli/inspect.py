@@ -17,7 +17,7 @@ from nica_bench.cli.console import Debug, Json, Out, listing, out
 from nica_bench.cli.flags import flag_of, scenario_with
 from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.method import Method
-from nica_bench.parameters import parameters_of, parse_name, values_of
+from nica_bench.parameters import Range, parameters_of, parse_name
 from nica_bench.plan import parse_seeds
 from nica_bench.record import Record
 from nica_bench.registry import make_method, method_file, method_types, scenario_types
@@ -146,7 +146,7 @@ def _about(thing: Method | Scenario, json_: bool) -> None:
     parameters = [
         {
             "name": key,
-            "value": values_of(thing)[key],
+            "value": str(value) if isinstance(value := getattr(thing, key), Range) else value,
             "default": str(spec.default) if not isinstance(spec.default, (int, float)) else spec.default,
             "description": spec.help,
             "expected": spec.expected(),

@@ -94,7 +94,7 @@ class FlatAdam:
 
 
 def _clipped(gradients: Sequence[Tensor], most: float) -> list[Tensor]:
-    """Gradients (R, ...) whose norm over all of them is at most `most` for each replicate, and zero where not finite."""
+    """Gradients (R, ...) whose norm over all of them is at most `most` for each replicate; zero where not finite."""
     squares = torch.stack([g.flatten(1).square().sum(1) for g in gradients])
     norms = squares.sum(0).sqrt()
     factor = torch.where(torch.isfinite(norms), most / norms.clamp_min(most), 0.0)
