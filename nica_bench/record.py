@@ -46,7 +46,13 @@ class Status(StrEnum):
     KILLED = "killed"
 
 
-_told = partial(exactly, checks=dict.fromkeys(("conditions", "dimension", "oracle"), boolean))
+def _told(value: Any, where: str) -> dict[str, bool]:
+    """What a method was told; a record from before families were has no word of them."""
+    if isinstance(value, Mapping):
+        value = {"family": False, **value}
+    return exactly(value, where, checks=dict.fromkeys(("conditions", "dimension", "oracle", "family"), boolean))
+
+
 _arrays = partial(exactly, checks={"file": string, "bytes": integer, "sha256": digest, "names": texts})
 
 
@@ -57,7 +63,8 @@ class Record:
     Args:
         spec: the cell.
         status: its outcome, a `Status` or its value.
-        told: what the method was told: exactly 'conditions', 'dimension' and 'oracle', true or false.
+        told: what the method was told: 'conditions', 'dimension', 'oracle' and 'family', true or false; the last is
+            false where it is missing.
         message: why the status is not ok; empty otherwise.
         notes: remarks on the outcome that don't change its status.
         kind: 'method', or 'floor' for a baseline that every table carries.

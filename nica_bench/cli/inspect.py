@@ -17,7 +17,7 @@ from nica_bench.cli.console import Debug, Json, Out, listing, out
 from nica_bench.cli.flags import flag_of, scenario_with
 from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.method import Method
-from nica_bench.parameters import parameters_of, parse_name, values_of
+from nica_bench.parameters import Range, parameters_of, parse_name
 from nica_bench.plan import parse_seeds
 from nica_bench.record import Record
 from nica_bench.registry import make_method, method_file, method_types, scenario_types
@@ -146,8 +146,8 @@ def _about(thing: Method | Scenario, json_: bool) -> None:
     parameters = [
         {
             "name": key,
-            "value": values_of(thing)[key],
-            "default": str(spec.default) if not isinstance(spec.default, (int, float)) else spec.default,
+            "value": _plain(getattr(thing, key)),
+            "default": _plain(spec.default),
             "description": spec.help,
             "expected": spec.expected(),
         }
@@ -172,6 +172,11 @@ def _about(thing: Method | Scenario, json_: bool) -> None:
     if parameters:
         typer.echo("\nParameters")
         listing([[f"  {p['name']}", str(p["value"]), f"{p['description']} ({p['expected']})"] for p in parameters])
+
+
+def _plain(value: Any) -> Any:
+    """A parameter's value for JSON."""
+    return str(value) if isinstance(value, Range) else value
 
 
 def _difficulty(scenario: Scenario, seeds: list[int], json_: bool) -> None:

@@ -75,7 +75,7 @@ def run(
     What is there already is not computed again. Exit code 0: all is well, 2: bad input, 3: a cell failed.
     """
     scenarios = list(dict.fromkeys(scenario_with(text, given) for text in scenario))
-    names = method or list(method_types())
+    names = method or [name for name, m in method_types().items() if m.default]
     methods = _methods(names, parameter or [])
     modules = tuple(str(path) for name in names if (path := method_file(name)))
     numbers, again = parse_seeds(seeds), _statuses(retry)
