@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cli_helpers import HEAD, SMALL, dead, end, nica, records, start, wait_for, write_method
