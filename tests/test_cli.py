@@ -344,7 +344,7 @@ def test_seeds_and_their_text(text):
 def _readme_commands():
     text = (ROOT / "README.md").read_text()
     found = re.findall(r"nica-bench ((?:run|list|info|table|show) [^`#\n]*)", text)
-    return list(dict.fromkeys(command.strip() for command in found))
+    return list(dict.fromkeys(command.strip() for command in found if "--help" not in command))
 
 
 def _run_example(tmp_path):
