@@ -126,7 +126,8 @@ def _start(setting: Setting, modules: tuple[str, ...]) -> _Worker:
     ours, theirs = context.Pipe()
     # not daemonic: a method may use processes of its own
     process = context.Process(target=_serve, args=(theirs, setting, modules))
-    resource_tracker.ensure_running()  # starting it on the way would let Ctrl-C through again
+    if os.name == "posix":
+        resource_tracker.ensure_running()  # starting it on the way would let Ctrl-C through again
     with _held_back(signal.SIGINT):  # a terminal sends it to all processes, but the parent ends its workers itself
         process.start()
     theirs.close()
