@@ -22,8 +22,8 @@ def build() -> typer.Typer:
     """
     from nica_bench.cli.flags import with_scenario_flags
     from nica_bench.cli.inspect import info, list_, show
+    from nica_bench.cli.results import PLOT_HELP, plot, report, table
     from nica_bench.cli.run import run
-    from nica_bench.cli.table import table
 
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
     app.callback(invoke_without_command=True)(_root)
@@ -32,6 +32,8 @@ def build() -> typer.Typer:
     app.command()(with_scenario_flags(info))
     app.command()(show)
     app.command()(table)
+    app.command(help=PLOT_HELP)(plot)
+    app.command()(report)
     return app
 
 

@@ -21,7 +21,7 @@ from nica_bench.record import Record, Status
 from nica_bench.registry import make_method, method_file, method_types
 from nica_bench.runner import Plan, execute, make_plan
 from nica_bench.store import Store
-from nica_bench.tables import render, rich_table, rows_of
+from nica_bench.tables import render, rows_of, scores_table, terminal_table
 
 __all__ = ["run"]
 
@@ -96,12 +96,12 @@ def run(
             modules=modules,
             reporter=reporter,
         )
-    tables = rows_of(records)
+    tables = [scores_table(name, rows) for name, rows in rows_of(records).items()]
     if json_:
-        typer.echo(render(tables, "json"))
+        typer.echo(render(tables, "json").decode())
     else:
-        for name, rows in tables.items():
-            out.print(rich_table(name, rows))
+        for each in tables:
+            out.print(terminal_table(each, out.width))
     failed = _tell_failures(records)
     typer.echo(f"{len(records)} records in {store.cells}", err=json_)
     if failed:

@@ -53,7 +53,8 @@ class Batch:
 
     def normal(self, name: str, features: int) -> Tensor:
         """Fresh standard normal noise of a name, shape (R, features, B)."""
-        return self.noise.normal(name, features, self.x.shape[-1])
+        drawn: Tensor = self.noise.normal(name, features, self.x.shape[-1])
+        return drawn
 
     def augmented(self, sd: float) -> Tensor:
         """x with fresh Gaussian noise, shape (R, D, B)."""
