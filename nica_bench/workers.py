@@ -113,10 +113,12 @@ def run_groups(
         for worker in workers:
             worker.process.join(5)
     finally:
-        for worker in workers:
-            worker.process.kill()
-        for worker in workers:
-            worker.process.join()
+        # a second Ctrl-C must not leave workers behind: this process would wait for them at its end
+        with _held_back(signal.SIGINT, signal.SIGTERM):
+            for worker in workers:
+                worker.process.kill()
+            for worker in workers:
+                worker.process.join()
 
 
 def _start(setting: Setting, modules: tuple[str, ...]) -> _Worker:
@@ -124,23 +126,21 @@ def _start(setting: Setting, modules: tuple[str, ...]) -> _Worker:
     ours, theirs = context.Pipe()
     # not daemonic: a method may use processes of its own
     process = context.Process(target=_serve, args=(theirs, setting, modules))
-    with _interrupts_held_back():
+    if os.name == "posix":
+        resource_tracker.ensure_running()  # starting it on the way would let Ctrl-C through again
+    with _held_back(signal.SIGINT):  # a terminal sends it to all processes, but the parent ends its workers itself
         process.start()
     theirs.close()
     return _Worker(process, ours)
 
 
 @contextlib.contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Keep Ctrl-C from a process started here, for good, and from this one until the end.
-
-    A terminal sends it to all processes of a command; the parent ends its workers itself.
-    """
+def _held_back(*signals: signal.Signals) -> Iterator[None]:
+    """Keep signals from this process until the end, and from a process started meanwhile for good."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    resource_tracker.ensure_running()  # starting it on the way would let interrupts through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
     finally:

@@ -37,8 +37,8 @@ Out = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder of th
 
 
 def say(text: str) -> None:
-    """One line for people on stderr: never wrapped by us, whatever the width."""
-    err.print(text, markup=False, soft_wrap=True)
+    """One line for people on stderr: wrapped at words in a terminal, never in a pipe."""
+    err.print(text, markup=False, soft_wrap=not err.is_terminal)
 
 
 def listing(rows: Sequence[Sequence[str]]) -> None:

@@ -76,22 +76,31 @@ def flag_of(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _by_name() -> dict[str, list[Parameter]]:
-    """The parameters of all scenarios: those of one name, which may differ in help, range and default."""
-    found: dict[str, list[Parameter]] = {}
-    for owner in scenario_types().values():
+def _by_name() -> dict[str, dict[str, Parameter]]:
+    """The parameters of all scenarios by name and family: those of one name may differ in help, range and default."""
+    found: dict[str, dict[str, Parameter]] = {}
+    for family, owner in scenario_types().items():
         for name, spec in parameters_of(owner).items():
-            found.setdefault(name, []).append(spec)
+            found.setdefault(name, {})[family] = spec
     return found
 
 
-def _annotation(name: str, specs: list[Parameter]) -> Any:
-    texts = dict.fromkeys(f"{spec.help} ({spec.expected()})" for spec in specs)
-    defaults = dict.fromkeys(str(spec.default) for spec in specs)
-    # shown as typer shows the default of any other option
-    text = f"{'; or '.join(texts)} [default: {' or '.join(defaults)}]".replace("[", r"\[")
+def _annotation(name: str, specs: Mapping[str, Parameter]) -> Any:
+    families: dict[str, list[str]] = {}
+    for family, spec in specs.items():
+        # the default is shown as typer shows that of any other option
+        text = f"{spec.help} ({spec.expected()}) [default: {str(spec.default).lower()}]"
+        families.setdefault(text, []).append(family)
+    for_all = len(specs) == len(scenario_types()) and len(families) == 1
+    lines = [text if for_all else f"{', '.join(owners)}: {text}" for text, owners in families.items()]
     return Annotated[
-        str | None, typer.Option(flag_of(name), metavar=_METAVARS[specs[0].type], help=text, rich_help_panel=_PANEL)
+        str | None,
+        typer.Option(
+            flag_of(name),
+            metavar=_METAVARS[next(iter(specs.values())).type],
+            help="; ".join(lines).replace("[", r"\["),
+            rich_help_panel=_PANEL,
+        ),
     ]
 
 

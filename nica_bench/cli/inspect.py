@@ -146,8 +146,8 @@ def _about(thing: Method | Scenario, json_: bool) -> None:
     parameters = [
         {
             "name": key,
-            "value": str(value) if isinstance(value := getattr(thing, key), Range) else value,
-            "default": str(spec.default) if not isinstance(spec.default, (int, float)) else spec.default,
+            "value": _plain(getattr(thing, key)),
+            "default": _plain(spec.default),
             "description": spec.help,
             "expected": spec.expected(),
         }
@@ -172,6 +172,11 @@ def _about(thing: Method | Scenario, json_: bool) -> None:
     if parameters:
         typer.echo("\nParameters")
         listing([[f"  {p['name']}", str(p["value"]), f"{p['description']} ({p['expected']})"] for p in parameters])
+
+
+def _plain(value: Any) -> Any:
+    """A parameter's value for JSON."""
+    return str(value) if isinstance(value, Range) else value
 
 
 def _difficulty(scenario: Scenario, seeds: list[int], json_: bool) -> None:
