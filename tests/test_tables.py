@@ -317,7 +317,7 @@ def test_files_by_their_ending(folder, tmp_path):
 def test_an_empty_folder_and_none(tmp_path):
     with pytest.raises(UsageError, match=r"does not exist$"):
         run("--out", tmp_path / "none")
-    with pytest.raises(UsageError, match="no records in .*: run something first"):
+    with pytest.raises(UsageError, match=r"no records in .*: run something first"):
         run("--out", written(tmp_path / "empty", []))
 
 
@@ -335,7 +335,7 @@ def test_records_of_an_older_schema_are_left_out_and_counted(own):
 def test_only_older_records_is_an_error_with_the_reason(tmp_path):
     folder = written(tmp_path / "o", [record()])
     edit(folder, record(), format=0)
-    with pytest.raises(UsageError, match="no records in .*; 1 records of an older schema"):
+    with pytest.raises(UsageError, match=r"no records in .*; 1 records of an older schema"):
         run("--out", folder)
 
 
