@@ -127,7 +127,15 @@ def _number(value: Any, where: str, *, null: bool = False) -> float | None:
 _text = partial(_string, pattern="(?s).*", expected="a string")
 _digest = partial(_string, pattern="[0-9a-f]{64}", expected="64 hexadecimal digits")
 _lenient = partial(_mapping, item=partial(_plain, null=True))
-_told = partial(_exactly, checks=dict.fromkeys(("conditions", "dimension", "oracle"), _boolean))
+
+
+def _told(value: Any, where: str) -> dict[str, bool]:
+    """What a method was told; a record from before families were has no word of them."""
+    if isinstance(value, Mapping):
+        value = {"family": False, **value}
+    return _exactly(value, where, checks=dict.fromkeys(("conditions", "dimension", "oracle", "family"), _boolean))
+
+
 _arrays = partial(_exactly, checks={"file": _string, "bytes": _integer, "sha256": _digest, "names": _texts})
 
 
@@ -213,7 +221,8 @@ class Record:
     Args:
         spec: the cell.
         status: its outcome, a `Status` or its value.
-        told: what the method was told: exactly 'conditions', 'dimension' and 'oracle', true or false.
+        told: what the method was told: 'conditions', 'dimension', 'oracle' and 'family', true or false; the last is
+            false where it is missing.
         message: why the status is not ok; empty otherwise.
         notes: remarks on the outcome that don't change its status.
         kind: 'method', or 'floor' for a baseline that every table carries.

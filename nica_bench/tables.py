@@ -31,9 +31,9 @@ def rows_of(records: Sequence[Record]) -> dict[str, list[dict[str, Any]]]:
 
 
 def told_letters(told: Mapping[str, bool]) -> str:
-    """What a method is told, in letters: u conditions, n dimension, z latents; - for nothing."""
-    letters = {"conditions": "u", "dimension": "n", "oracle": "z"}
-    return "".join(letter for key, letter in letters.items() if told[key]) or "-"
+    """What a method is told, in letters: u conditions, n dimension, f family, z latents; - for nothing."""
+    letters = {"conditions": "u", "dimension": "n", "family": "f", "oracle": "z"}
+    return "".join(letter for key, letter in letters.items() if told.get(key)) or "-"
 
 
 def _row(method: str, records: Sequence[Record]) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def run(
     given = {name: value for name, value in flags.items() if value is not None}
     extra = _dotted(parameter or [])
     scenarios = [make_scenario(s, given) for s in scenario]
-    names = method or list(method_types())
+    names = method or [name for name, m in method_types().items() if m.default]
     methods = [make_method(name, extra) for name in names]
     for owner in extra:
         if owner not in {m.name for m in methods}:

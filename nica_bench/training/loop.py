@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ __all__ = ["Outcome", "train"]
 LOOK_EVERY = 25
 """Steps between two looks at the losses: a look waits for the device."""
 EXPLODED = 1_000.0
-"""A replicate is given up when its loss is this many nats above its first."""
+"""A replicate is given up when its loss stays this many nats above its first, from one look to the next."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,14 @@ def train(
     data: Iterator[Batch],
     schedule: Schedule,
     *,
+    clip: float = 0.0,
     validation: Callable[[], Tensor],
     report: Callable[[Progress], None],
 ) -> Outcome:
     """Train all replicates of a model in place.
 
     Losses are summed over replicates, so no gradient mixes two of them, and every operation treats a replicate's
-    numbers alone: its outcome does not depend on the others. A replicate whose loss turns non-finite, or rises
+    numbers alone: its outcome does not depend on the others. A replicate whose loss turns non-finite, or stays
     `EXPLODED` nats above its first, is frozen (its parameters are set to zero, so it costs no time and disturbs
     nobody) and reported; the others go on.
 
@@ -55,6 +56,7 @@ def train(
         loss: loss of a batch, shape (R,), in nats.
         data: batches without end.
         schedule: learning rates; may look at the validation loss.
+        clip: most the norm of a replicate's gradient may be; 0 is no bound.
         validation: the loss on validation data, shape (R,), without gradient.
         report: takes the progress.
     """
@@ -65,9 +67,9 @@ def train(
     alive: Tensor | None = None
     every = schedule.evaluate_every()
     for step in range(schedule.steps):
-        value = loss(next(data))
+        value = loss(replace(next(data), progress=step / schedule.steps))
         going = value if alive is None else torch.where(alive, value, 0.0)
-        optimiser.step(going, schedule.lr(step), schedule.scale)
+        optimiser.step(going, schedule.lr(step), schedule.scale, clip)
         losses.append(value.detach())
         last = step + 1 == schedule.steps
         if every is not None and (step + 1) % every == 0:
@@ -76,7 +78,8 @@ def train(
         if last or (step + 1) % LOOK_EVERY == 0:
             window = torch.stack(losses[looked:]).cpu()
             first = losses[0].cpu()
-            bad = ~torch.isfinite(window) | (window > first + EXPLODED)
+            # one batch with a point far out is no divergence: the steps after it mend what it did
+            bad = ~torch.isfinite(window) | (window.amin(0) > first + EXPLODED)
             for r in bad.any(0).nonzero().flatten().tolist():
                 if diverged[r] is None:
                     diverged[r] = looked + int(bad[:, r].nonzero()[0])

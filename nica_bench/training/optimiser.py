@@ -50,16 +50,24 @@ class FlatAdam:
             start += p.numel() + gap.numel()
         self._adam = torch.optim.Adam([self._flat], lr=lr, fused=True)
 
-    def step(self, loss: Tensor, lr: float, scale: Tensor | None = None) -> None:
+    def step(self, loss: Tensor, lr: float, scale: Tensor | None = None, clip: float = 0.0) -> None:
         """Move every replicate one step down the gradient of its loss.
 
         Args:
             loss: shape (R,); a replicate's loss depends on its own parameters alone.
             lr: learning rate of this step.
             scale: factor on each replicate's update, shape (R,), exact where it is 1 or 0; None is 1.
+            clip: most a replicate's gradient may have as its norm (Pascanu et al. 2013); a gradient that is not finite
+                becomes zero. 0 leaves all gradients as they are.
         """
         gradients = torch.autograd.grad(loss.sum(), self._parameters, allow_unused=True, materialize_grads=True)
-        self._joined(gradients, out=self._flat.grad)
+        flat = self._joined(gradients, out=self._flat.grad)
+        if clip:
+            # a row at a time: a norm over several rows at once may add otherwise in another group
+            rows = torch.cat([g.flatten(1) for g in gradients], 1)
+            norms = torch.stack([torch.linalg.vector_norm(row) for row in rows])
+            factor = torch.where(torch.isfinite(norms), clip / norms.clamp_min(clip), 0.0)
+            flat.nan_to_num_(0.0, 0.0, 0.0).mul_(factor[self._owner])
         self._adam.param_groups[0]["lr"] = lr
         if scale is None:
             self._adam.step()

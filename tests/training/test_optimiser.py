@@ -110,3 +110,19 @@ def test_a_parameter_that_the_loss_does_not_use_stays():
 def test_parameters_of_two_kinds_are_refused(parameters, says):
     with pytest.raises(ContractError, match=says):
         FlatAdam([nn.Parameter(p) for p in parameters], 1e-2)
+
+
+def test_a_long_gradient_is_cut_to_the_bound_and_one_that_is_not_finite_is_left_out():
+    long, cut, short = torch.tensor([3.0, 4.0]), torch.tensor([0.6, 0.8]), torch.tensor([0.3, 0.4])
+
+    def after(gradients, clip):
+        p = nn.Parameter(torch.zeros(3, 2))
+        optimiser = FlatAdam([p], 0.1)
+        for g in gradients:
+            optimiser.step((p * torch.stack([g, short, g * float("nan")])).sum(1), 0.1, clip=clip)
+        return p.detach()
+
+    bounded, expected = after([long, short], 1.0), after([cut, short], 0.0)
+    torch.testing.assert_close(bounded[:2], expected[:2])
+    assert not torch.allclose(bounded[0], after([long, short], 0.0)[0])
+    assert bounded[2].tolist() == [0, 0]
