@@ -16,11 +16,15 @@ __all__ = ["Scenario"]
 class Scenario(ABC):
     """A way to make datasets. A subclass is a frozen dataclass whose fields made by `parameter` are its parameters.
 
-    An implementer must give `family`, `equivalence` and `generate`; may give the rest.
+    An implementer must give `family`, `equivalence`, `generate`, and a default to `conditions` and `samples`, which are
+    parameters (`conditions: int = parameter(5, ...)`) or, where the data are fixed, `field(default=..., init=False)`.
+    It may give the rest.
 
     Args:
         latents: true number of latents n, from the name `<family>-<n>of<D>`.
         dimensions: number of observed dimensions D, from the name.
+        conditions: number of conditions.
+        samples: number of training points; groups are sized by it.
     """
 
     family: ClassVar[str]
@@ -34,6 +38,8 @@ class Scenario(ABC):
 
     latents: int
     dimensions: int
+    conditions: int
+    samples: int
 
     def __post_init__(self) -> None:
         check_all(self, self.name)

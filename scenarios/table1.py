@@ -65,8 +65,8 @@ class Gamma(MixedLatents):
     distribution = ConditionalGamma
     equivalence = ConditionalGamma.promise.text
 
-    shapes: Range = parameter(Range(2.0, 10.0), "range of the shapes", above=0)
-    scales: Range = parameter(Range(0.25, 0.75), "range of the scales", above=0)
+    shapes: Range = parameter(Range(3.0, 12.0), "range of the shapes", above=0)
+    scales: Range = parameter(Range(0.2, 0.6), "range of the scales", above=0)
 
     def draw_family(self, generator: np.random.Generator) -> ConditionalGamma:
         """Shapes and scales, uniform on their ranges."""

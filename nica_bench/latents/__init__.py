@@ -22,7 +22,7 @@ do, and so that z has no tail which the mixing would blow up (largest |z| of 10 
 | normal | mean -5 to 5, variance .5 to 3 | -5 to 5 | .7 to 1.7 |
 | lognormal | of log z: mean -1 to 1.2, variance .04 to .2 | .4 to 3.7 | .08 to 1.7 |
 | inverse-gaussian | mean 1 to 5, shape 20 to 60 | 1 to 5 | .13 to 2.5 |
-| gamma | shape 2 to 10, scale .25 to .75 | .5 to 7.5 | .35 to 2.4 |
+| gamma | shape 3 to 12, scale .2 to .6 | .6 to 7.2 | .35 to 2.1 |
 | inverse-gamma | shape 6 to 15, scale 6 to 25 | .4 to 5 | .12 to 2.5 |
 | beta | alpha 1 to 10, beta 1 to 10 | .09 to .91 | .08 to .29 |
 """

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
-from nica_bench.dataset import Floats
-from nica_bench.difficulty import linear_correlation
 from nica_bench.errors import UsageError
 from nica_bench.mixings.mixing import Layer, Mixing
 from nica_bench.mixings.width import subnet_width
@@ -19,7 +15,7 @@ from nica_bench.seeds import Streams
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["MIXINGS", "Acceptance", "Recipe", "draw_mixing"]
+__all__ = ["MIXINGS", "Acceptance", "Recipe", "draw_mixings"]
 
 Kind = Literal["realnvp", "gin", "mlp"]
 Clamp = Literal["atan", "tanh"]
@@ -30,7 +26,7 @@ LEAKY_SLOPE = 0.2
 
 @dataclass(frozen=True)
 class Acceptance:
-    """Which draws of a mixing are kept, judged on a pilot sample.
+    """Which draws of a mixing are kept, by the difficulty of the dataset they make (`nica_bench.difficulty`).
 
     Args:
         linear_r: range of the mean correlation of z with its held-out linear regression on x.
@@ -42,9 +38,8 @@ class Acceptance:
     max_sd: float
     tries: int = 200
 
-    def accepts(self, figures: Mapping[str, float]) -> bool:
-        """Whether a mixing with these figures is kept."""
-        return self.linear_r.low <= figures["linear_r"] <= self.linear_r.high and figures["max_sd"] < self.max_sd
+    def __str__(self) -> str:
+        return f"linear r in {self.linear_r}, largest sd below {self.max_sd:g}"
 
 
 @dataclass(frozen=True)
@@ -73,6 +68,19 @@ class Recipe:
     def volume_preserving(self) -> bool:
         """Whether its mixings have log|det| = 0 everywhere."""
         return self.kind == "gin"
+
+    def accepts(self, difficulty: Mapping[str, float], slack: float = 0.0) -> bool:
+        """Whether a mixing that makes a dataset of this difficulty is kept.
+
+        Args:
+            difficulty: its figures by name; `linear_r` and `max_sd` are looked at.
+            slack: how far the linear r may lie outside its range: for figures of a few points.
+        """
+        wanted = self.acceptance
+        return wanted is None or (
+            wanted.linear_r.low - slack <= difficulty["linear_r"] <= wanted.linear_r.high + slack
+            and difficulty["max_sd"] < wanted.max_sd
+        )
 
     def check(self, name: str, *, clamp: str, scale: float) -> None:
         """Raise UsageError where a clamp or scale is given that the recipe has no use for.
@@ -144,60 +152,32 @@ MIXINGS: Mapping[str, Recipe] = {
 """The names `mixing=` takes."""
 
 
-def draw_mixing(
+def draw_mixings(
     name: str,
     streams: Streams,
     dimensions: int,
-    pilot: Floats,
-    latents: int,
     *,
     blocks: int = 8,
     clamp: Clamp = "atan",
     scale: float = 1.0,
-) -> tuple[Mixing, dict[str, float]]:
-    """The mixing of a dataset, and what of its drawing belongs into the record.
+) -> Iterator[Mixing]:
+    """The mixings that a dataset may get, one after another: take the first whose difficulty the recipe accepts.
 
     Args:
         name: one of `MIXINGS`.
-        streams: of the dataset; the axis is "mixing", and "mixing 2", "mixing 3", ... where draws are rejected.
+        streams: of the dataset; the axis is "mixing" for the first, then "mixing 2", "mixing 3", ...
         dimensions: observed dimensions D.
-        pilot: points (N, D) on which a draw is judged, the latents first. Not the dataset's own, so that a dataset's
-            mixing does not depend on its number of points.
-        latents: number of latents n.
         blocks, clamp, scale: see `Recipe.draw`.
 
-    Returns:
-        The mixing; and how many draws were rejected with the pilot's figures of the accepted one, empty where the
-        recipe keeps all.
-
     Raises:
-        UsageError: if no draw was accepted.
+        UsageError: when one more is asked for than the recipe's limit.
     """
     recipe = MIXINGS[name]
-    acceptance = recipe.acceptance
-    tries = 1 if acceptance is None else acceptance.tries
+    tries = 1 if recipe.acceptance is None else recipe.acceptance.tries
     for i in range(tries):
         generator = streams.torch("mixing" if i == 0 else f"mixing {i + 1}")
-        mixing = recipe.draw(generator, dimensions, blocks=blocks, clamp=clamp, scale=scale)
-        if acceptance is None:
-            return mixing, {}
-        figures = _judge(mixing, pilot, latents)
-        if acceptance.accepts(figures):
-            return mixing, {"rejected": i, **{f"pilot_{key}": value for key, value in figures.items()}}
-    assert acceptance is not None
+        yield recipe.draw(generator, dimensions, blocks=blocks, clamp=clamp, scale=scale)
     raise UsageError(
-        f"mixing={name}: none of {tries} draws has a linear r in {acceptance.linear_r} and standard deviations below "
-        f"{acceptance.max_sd:g} on these latents with blocks={blocks}; expected another mixing or number of blocks"
+        f"mixing={name}: none of {tries} draws is as hard as it should be ({recipe.acceptance}) on these latents with "
+        f"blocks={blocks}; expected another mixing, other ranges or more samples"
     )
-
-
-def _judge(mixing: Mixing, pilot: Floats, latents: int) -> dict[str, float]:
-    """`linear_r`, learned on one half of the pilot and measured on the other, and `max_sd`."""
-    x, _ = mixing(pilot)
-    if not np.isfinite(x).all():
-        return {"linear_r": 0.0, "max_sd": np.inf}
-    z, half = pilot[:, :latents], len(pilot) // 2
-    return {
-        "linear_r": linear_correlation(x[:half], z[:half], x[half:], z[half:]),
-        "max_sd": float(x.std(0).max()),
-    }

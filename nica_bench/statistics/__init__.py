@@ -1,5 +1,8 @@
-"""Statistics of scores over seeds: aggregates with intervals, and methods in pairs. They read numbers only."""
+"""Statistics of scores over seeds: aggregates with intervals, methods in pairs, profiles. They read records only."""
 
+from nica_bench.statistics.blocks import Block, Floor, Outcomes, Series, blocks_of
+from nica_bench.statistics.comparisons import Pair, best_of, compare_all
+from nica_bench.statistics.frames import frame_of
 from nica_bench.statistics.intervals import (
     Estimate,
     iqm,
@@ -7,17 +10,38 @@ from nica_bench.statistics.intervals import (
     mean_interval,
     median_interval,
     success_rate,
+    wilson,
 )
 from nica_bench.statistics.paired import Comparison, compare, holm
+from nica_bench.statistics.profiles import Profile, performance_profile
+from nica_bench.statistics.quantities import Quantity, quantities, quantity
+from nica_bench.statistics.variance import VarianceSplit, split_variance
 
 __all__ = [
+    "Block",
     "Comparison",
     "Estimate",
+    "Floor",
+    "Outcomes",
+    "Pair",
+    "Profile",
+    "Quantity",
+    "Series",
+    "VarianceSplit",
+    "best_of",
+    "blocks_of",
     "compare",
+    "compare_all",
+    "frame_of",
     "holm",
     "iqm",
     "iqm_interval",
     "mean_interval",
     "median_interval",
+    "performance_profile",
+    "quantities",
+    "quantity",
+    "split_variance",
     "success_rate",
+    "wilson",
 ]

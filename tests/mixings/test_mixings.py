@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from nica_bench.errors import UsageError
-from nica_bench.mixings import MIXINGS, Acceptance, Mixing, Recipe, draw_mixing
+from nica_bench.mixings import MIXINGS, Acceptance, Mixing, Recipe, draw_mixings
 from nica_bench.mixings.layers import LeakyReLU, Rotation
 from nica_bench.parameters import Range
 from nica_bench.seeds import Streams
@@ -21,7 +21,7 @@ def points(count=300, dimensions=6, latents=2, seed=0):
 
 
 def draw(name, seed=0, dimensions=6, **options):
-    return draw_mixing(name, Streams(seed), dimensions, points(4_000, dimensions, seed=1), 2, **options)[0]
+    return next(draw_mixings(name, Streams(seed), dimensions, **options))
 
 
 @every_variant
@@ -95,24 +95,24 @@ def test_presets_are_what_they_say():
     s = points()
     np.testing.assert_array_equal(draw("easy")(s)[0], draw("realnvp")(s)[0])
     np.testing.assert_array_equal(draw("medium")(s)[0], draw("gin", scale=0.9)(s)[0])
-    for rejected in range(50):
-        streams = Streams(0)
-        generator = streams.torch("mixing" if rejected == 0 else f"mixing {rejected + 1}")
-        candidate = MIXINGS["realnvp"].draw(generator, 6, blocks=8, scale=1.2)
-        if np.array_equal(candidate(s)[0], draw("hard")(s)[0]):
-            break
-    _, drawn = draw_mixing("hard", Streams(0), 6, points(4_000, seed=1), 2)
-    assert drawn["rejected"] == rejected
-    assert 0.85 <= drawn["pilot_linear_r"] <= 0.95
-    assert drawn["pilot_max_sd"] < 50
+    np.testing.assert_array_equal(draw("hard")(s)[0], draw("realnvp", scale=1.2)(s)[0])
+    assert MIXINGS["hard"].accepts({"linear_r": 0.85, "max_sd": 49.9})
+    assert not MIXINGS["hard"].accepts({"linear_r": 0.951, "max_sd": 1.0})
+    assert not MIXINGS["hard"].accepts({"linear_r": 0.9, "max_sd": 50.0})
+    assert MIXINGS["medium"].accepts({"linear_r": 0.0, "max_sd": 1e9})
 
 
-def test_a_preset_that_rejects_all_gives_up(monkeypatch):
-    monkeypatch.setitem(MIXINGS, "none", Recipe("mlp", "", acceptance=Acceptance(Range(0, 0), 1, tries=3)))
+def test_draws_end_with_a_message(monkeypatch):
+    recipe = Recipe("mlp", "", acceptance=Acceptance(Range(0.2, 0.3), 1, tries=3))
+    monkeypatch.setitem(MIXINGS, "none", recipe)
+    draws = draw_mixings("none", Streams(0), 6)
+    s = points()
+    first, second, third = (next(draws)(s)[0] for _ in range(3))
+    assert min(np.abs(first - second).max(), np.abs(second - third).max()) > 0.1
     with pytest.raises(
-        UsageError, match=r"mixing=none: none of 3 draws has a linear r in 0:0 and .* below 1 .*blocks=8"
+        UsageError, match=r"mixing=none: none of 3 draws .*linear r in 0.2:0.3, largest sd below 1.*blocks=8"
     ):
-        draw("none")
+        next(draws)
 
 
 @pytest.mark.parametrize(

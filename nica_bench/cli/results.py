@@ -1,0 +1,147 @@
+"""`nica-bench table`, `plot` and `report`: what is shown of records, on any machine."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nica_bench.cli.console import Debug, out, say
+from nica_bench.collection import Collection, collect
+from nica_bench.errors import UsageError, did_you_mean
+from nica_bench.figures.kinds import FIGURE_KINDS, figure_kind
+from nica_bench.plan import parse_seeds
+from nica_bench.tables import BINARY, FORMATS, SUFFIXES, TABLE_KINDS, Query, render, table_kind, terminal_table
+
+__all__ = ["PLOT_HELP", "plot", "report", "table"]
+
+Out = Annotated[list[Path] | None, typer.Option("--out", help="Folder of records; several may be given.")]
+Scenarios = Annotated[list[str] | None, typer.Option("--scenario", "-s", help="Only these scenarios.")]
+Methods = Annotated[list[str] | None, typer.Option("--method", "-m", help="Only these methods.")]
+Seeds = Annotated[str | None, typer.Option("--seeds", help="Only these data seeds, e.g. 0:10.")]
+Metric = Annotated[str | None, typer.Option("--metric", help="Metric; see `list metrics`. Default: mcc.")]
+
+DEFAULT_OUT = Path("results")
+
+
+def table(
+    out_folder: Out = None,
+    scenario: Scenarios = None,
+    method: Methods = None,
+    seeds: Seeds = None,
+    kind: Annotated[str, typer.Option("--kind", help=f"One of {', '.join(TABLE_KINDS)}.")] = "scores",
+    metric: Metric = None,
+    by: Annotated[str | None, typer.Option("--by", help="What rows are of, e.g. method,scenario.")] = None,
+    threshold: Annotated[float, typer.Option(help="From which a score is a success.", min=0, max=1)] = 0.95,
+    format: Annotated[str | None, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")] = None,
+    save: Annotated[Path | None, typer.Option("--save", help="Write to this file; its ending is the format.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="As --format json.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="As --format csv.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As --format markdown.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Print tables of the records in a folder."""
+    flags = [name for name, yes in (("json", json_), ("csv", csv), ("markdown", markdown)) if yes]
+    chosen = _format([*flags, *([format] if format else [])], save)
+    shown = table_kind(kind)
+    parts = tuple(part.strip() for part in by.split(",")) if by else ()
+    if (parts or threshold != 0.95) and shown.name != "scores":
+        raise UsageError(f"--by and --threshold belong to --kind scores, got --kind {kind}")
+    collection = _collection(out_folder, scenario, method, seeds)
+    tables, notes = shown.build(collection, Query(metric, parts, threshold))
+    _say(collection.notes, notes)
+    if chosen == "rich" and save is None:
+        for each in tables:
+            out.print(terminal_table(each, out.width))
+        return
+    _write(render(tables, chosen), save)
+
+
+def _format(chosen: list[str], save: Path | None) -> str:
+    if len(set(chosen)) > 1:
+        raise UsageError(f"one format at a time, got {' and '.join(chosen)}")
+    if chosen:
+        if chosen[0] not in FORMATS:
+            raise UsageError(f"unknown format '{chosen[0]}'; {did_you_mean(chosen[0], FORMATS)}")
+        if chosen[0] in BINARY and save is None and sys.stdout.isatty():
+            raise UsageError(f"{chosen[0]} is no text: name a file with --save, or write into a pipe")
+        return chosen[0]
+    if save is None:
+        return "rich"
+    if save.suffix not in SUFFIXES:
+        raise UsageError(f"--save {save}: a table's file ends in {', '.join(SUFFIXES)}; or name the --format")
+    return SUFFIXES[save.suffix]
+
+
+_LISTED = "\n\n".join(f"{name}: {kind.help}" for name, kind in FIGURE_KINDS.items())
+PLOT_HELP = f"Draw a figure of the records in a folder into a PNG, SVG or PDF file.\n\n{_LISTED}"
+
+
+def plot(
+    kind: Annotated[str, typer.Argument(help="What to draw; see above.")],
+    save: Annotated[Path, typer.Option("--save", help="File that ends in .png, .svg or .pdf.")],
+    out_folder: Out = None,
+    scenario: Scenarios = None,
+    method: Methods = None,
+    seeds: Seeds = None,
+    metric: Metric = None,
+    debug: Debug = False,
+) -> None:
+    """Draw a figure of the records in a folder."""
+    figure = figure_kind(kind)
+    collection = _collection(out_folder, scenario, method, seeds)
+    from nica_bench.figures import save_figure
+
+    notes = save_figure(figure, collection, save, metric=metric)
+    _say(collection.notes, notes)
+    typer.echo(f"{save}")
+
+
+def report(
+    save: Annotated[Path, typer.Option("--save", help="The page: a file that ends in .html.")] = Path("report.html"),
+    out_folder: Out = None,
+    scenario: Scenarios = None,
+    method: Methods = None,
+    seeds: Seeds = None,
+    title: Annotated[str | None, typer.Option("--title", help="Heading of the page.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Write everything that the records in a folder say into one HTML page that needs no network."""
+    if save.suffix not in (".html", ".htm"):
+        raise UsageError(f"--save {save}: a report's file ends in .html")
+    collection = _collection(out_folder, scenario, method, seeds)
+    from nica_bench.report import make_report
+
+    page, notes = make_report(collection, title=title)
+    _say(collection.notes, notes)
+    _write(page.encode(), save)
+    typer.echo(f"{save}: {len(collection.records)} records, {len(page.encode()) / 1e6:.1f} MB")
+
+
+def _collection(
+    folders: list[Path] | None, scenarios: list[str] | None, methods: list[str] | None, seeds: str | None
+) -> Collection:
+    chosen = parse_seeds(seeds) if seeds is not None else []
+    collection = collect(folders or [DEFAULT_OUT])
+    gc.freeze()  # the records live as long as the process: walking them again and again is a third of a large table
+    return collection.select(scenarios or (), methods or (), chosen)
+
+
+def _say(*notes: Iterable[str]) -> None:
+    for note in dict.fromkeys(note for several in notes for note in several):
+        say(f"note: {note}")
+
+
+def _write(data: bytes, save: Path | None) -> None:
+    if save is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+        return
+    try:
+        save.write_bytes(data)
+    except OSError as error:
+        raise UsageError(f"--save {save} cannot be written: {error.strerror or error}") from error

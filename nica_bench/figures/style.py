@@ -1,0 +1,300 @@
+"""How figures look, what they are asked for, and how they become files with their sources written into them."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import matplotlib as mpl
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
+from numpy.typing import NDArray
+
+from nica_bench._version import __version__
+from nica_bench.collection import Collection
+from nica_bench.errors import UsageError
+from nica_bench.figures.kinds import FigureKind
+from nica_bench.record import Record
+from nica_bench.statistics import Block, Quantity, Series, blocks_of, quantity
+from nica_bench.statistics.blocks import seed_text
+from nica_bench.store import StoreError
+
+__all__ = ["INK", "Drawing", "Look", "Request", "figure_svg", "metadata_of", "panels", "save_figure", "theme"]
+
+INK = "#262626"
+"""Of text, axes and lines that are no method's; in a page it becomes the colour of the page's text."""
+
+SUFFIXES = (".png", ".svg", ".pdf")
+MOST_PANELS = 12
+
+_MARKERS = "osD^vPX<>*p"
+# Okabe & Ito 2008, "Color universal design", in an order that keeps neighbours apart; no black and no yellow, which
+# vanish on a dark and on a white page.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_GREY = "#888888"
+
+# Between the grey that a white page and the one that a dark page needs.
+_GREY = "#808080"
+_FLOOR_DASHES: Sequence[Any] = ((0, (4, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2)))
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a method is drawn, the same in every figure: colour and, for who cannot tell colours, marker and dashes."""
+
+    colour: str
+    marker: str
+    dashes: Any
+
+
+@dataclass
+class Request:
+    """What is to be drawn.
+
+    Args:
+        collection: the records.
+        metric: name of a quantity; None: mcc.
+        notes: what a reader must know; the drawing adds to them.
+    """
+
+    collection: Collection
+    metric: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @cached_property
+    def blocks(self) -> list[Block]:
+        """The records by scenario and method; what is said of them goes to the notes."""
+        blocks, notes = blocks_of(self.collection.records)
+        self.notes += notes
+        return blocks
+
+    @cached_property
+    def quantity(self) -> Quantity:
+        """What is on the axis. Raises UsageError for an unknown name or one that no record has."""
+        wanted = quantity(self.metric or "mcc", self.collection.records)
+        if not any(wanted.of(r) is not None for r in self.collection.records):
+            raise UsageError(f"no record has the metric '{wanted.name}'; choose another with --metric")
+        return wanted
+
+    @cached_property
+    def looks(self) -> Mapping[str, Look]:
+        """The look of every method, by label."""
+        floors: dict[str, bool] = {}
+        for block in self.blocks:
+            for series in block.series:
+                floors.setdefault(series.method, not series.is_method)
+        looks: dict[str, Look] = {}
+        for i, label in enumerate(sorted(floors, key=lambda name: (floors[name], name))):
+            # With more methods than colours, dashes go on where colours begin again.
+            dashes = "-" if i < len(_COLOURS) else ("--", ":", "-.")[(i // len(_COLOURS) - 1) % 3]
+            if floors[label]:
+                floor = sum(floors[name] for name in looks)
+                looks[label] = Look(_GREY, _MARKERS[i % len(_MARKERS)], _FLOOR_DASHES[floor % len(_FLOOR_DASHES)])
+                continue
+            looks[label] = Look(_COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)], dashes)
+        return looks
+
+    def shown(self) -> list[Block]:
+        """As many blocks as have room in one figure; the others are named in the notes."""
+        most = MOST_PANELS
+        if len(self.blocks) > most:
+            left = ", ".join(b.scenario for b in self.blocks[most:][:3])
+            self.notes.append(
+                f"the first {most} of {len(self.blocks)} scenarios are drawn, not {left} ...; choose with --scenario"
+            )
+        return self.blocks[:most]
+
+    def arrays(self, record: Record) -> dict[str, NDArray[Any]]:
+        """A record's arrays; none, with a note, where they cannot be read."""
+        try:
+            return self.collection.arrays(record)
+        except StoreError as error:
+            self.notes.append(f"{record.spec.short} is left out of the figure: {error}")
+            return {}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure and what it shows, in words.
+
+    Args:
+        figure: it.
+        alt: for who cannot see it: what is drawn against what, and the main thing to be seen.
+        records: what was drawn; its seeds and versions go into the file.
+    """
+
+    figure: Figure
+    alt: str
+    records: Sequence[Record]
+
+
+@contextmanager
+def theme() -> Iterator[None]:
+    """Settings of all figures; what was set before comes back afterwards."""
+    style = sns.axes_style(
+        "ticks",
+        {
+            "axes.edgecolor": INK, "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK,
+            "grid.color": INK, "axes.grid": True, "font.family": ["sans-serif"],
+            "font.sans-serif": ["DejaVu Sans", "Arial", "sans-serif"],
+        },
+    )  # fmt: skip
+    more: dict[str, Any] = {
+        "font.size": 9, "axes.titlesize": 10, "axes.labelsize": 9, "legend.fontsize": 8, "xtick.labelsize": 8,
+        "ytick.labelsize": 8, "grid.alpha": 0.15, "grid.linewidth": 0.6, "axes.linewidth": 0.8, "lines.linewidth": 1.4,
+        "legend.frameon": False, "svg.fonttype": "none", "svg.hashsalt": "nica-bench", "pdf.fonttype": 42,
+        "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True, "savefig.dpi": 160,
+    }  # fmt: skip
+    with mpl.rc_context(cast("Any", {**style, **more})):
+        yield
+
+
+def panels(
+    count: int, *, columns: int = 2, width: float = 4.2, height: float = 3.0, rows: int | None = None, **options: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure with panels in a grid; those that stay empty are hidden.
+
+    Args:
+        count: number of panels.
+        columns: most of them in a row.
+        width, height: of a panel, inches.
+        rows: all at once, instead of as many as the count takes.
+        options: of `Figure.subplots`.
+    """
+    columns = min(columns, count)
+    rows = rows or math.ceil(count / columns)
+    figure = Figure(figsize=(max(columns * width, 5.2), rows * height), layout="constrained")
+    grid = np.atleast_1d(figure.subplots(rows, columns, squeeze=False, **options)).ravel()
+    for axes in grid[count:]:
+        axes.set_visible(False)
+    return figure, list(grid[:count])
+
+
+def metadata_of(records: Iterable[Record], kind: str) -> dict[str, str]:
+    """What a file says of its origin: 'title', 'subject' (scenarios, methods, seeds) and 'keywords' (versions)."""
+    records = list(records)
+    scenarios = sorted({r.spec.scenario_label for r in records})
+    methods = sorted({f"{r.spec.method_label} version {r.spec.method_version}" for r in records})
+    seeds, inits = seed_text([r.spec.seed for r in records]), seed_text([r.spec.init for r in records])
+    versions = sorted({_made_by(r) for r in records})
+    return {
+        "title": f"nica-bench {kind}",
+        "subject": (
+            f"scenarios: {', '.join(scenarios)}; methods: {', '.join(methods)}; data seeds {seeds}; "
+            f"initialisation seeds {inits}; {len(records)} records"
+        ),
+        "keywords": f"drawn by nica-bench {__version__}; records made by {'; '.join(versions)}",
+    }
+
+
+def _made_by(record: Record) -> str:
+    made = record.provenance
+    commit = (made.get("git") or {}).get("commit") or "no commit"
+    torch = (made.get("versions") or {}).get("torch") or "unknown"
+    return f"nica-bench {made.get('nica_bench') or 'unknown'} ({commit[:10]}), torch {torch}"
+
+
+def save_figure(kind: FigureKind, collection: Collection, path: Path, *, metric: str | None = None) -> list[str]:
+    """Draw a figure into a file; seeds and versions are written into its metadata.
+
+    Args:
+        kind: what to draw.
+        collection: the records.
+        path: ends in .png, .svg or .pdf.
+        metric: name of a quantity; None: mcc.
+
+    Returns:
+        Notes, a line each.
+
+    Raises:
+        UsageError: if the file has another ending or cannot be written, or the records cannot be shown so.
+    """
+    if path.suffix not in SUFFIXES:
+        raise UsageError(f"--save {path}: a figure's file ends in {', '.join(SUFFIXES)}")
+    request = Request(collection, metric)
+    with theme():
+        drawing = _drawn(kind, request)
+        said = metadata_of(drawing.records, kind.name)
+        # No date: the same records always give the same file.
+        entries: dict[str, dict[str, Any]] = {
+            ".png": {"Title": said["title"], "Description": said["subject"], "Source": said["keywords"]},
+            ".svg": {
+                "Title": said["title"], "Description": said["subject"], "Keywords": said["keywords"], "Date": None,
+            },
+            ".pdf": {
+                "Title": said["title"], "Subject": said["subject"], "Keywords": said["keywords"], "CreationDate": None,
+            },
+        }  # fmt: skip
+        try:
+            drawing.figure.savefig(path, metadata=entries[path.suffix], facecolor="white")
+        except OSError as error:
+            raise UsageError(f"--save {path} cannot be written: {error.strerror or error}") from error
+    return request.notes
+
+
+def _drawn(kind: FigureKind, request: Request) -> Drawing:
+    """A drawing whose layout is settled: saving it would work it out twice, which is most of the time."""
+    drawing = kind.draw(request)
+    drawing.figure.draw_without_rendering()
+    drawing.figure.set_layout_engine("none")
+    return drawing
+
+
+def few_ticks(axes: Axes) -> None:
+    """A logarithmic y axis with a tick a decade or fewer, and none between: they take long to lay out."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(numticks=6))
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def figure_svg(kind: FigureKind, request: Request, prefix: str) -> tuple[str, Drawing]:
+    """A figure as an SVG element for a page, which takes text colour and background from there.
+
+    Args:
+        kind: what to draw.
+        request: of what.
+        prefix: makes the ids of its parts unlike those of other figures in the page.
+    """
+    with theme():
+        drawing = _drawn(kind, request)
+        buffer = io.StringIO()
+        drawing.figure.savefig(
+            buffer, format="svg", transparent=True, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        )
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :].replace(INK, "currentColor")
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', text)
+    text = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}-", text)
+    # The page may shrink it, and the view box keeps the proportions.
+    return re.sub(r'(<svg\b[^>]*?) height="[^"]+"', r"\1", text, count=1), drawing
+
+
+def label_of(wanted: Quantity) -> str:
+    """An axis' label: name and unit."""
+    units = {
+        "heldout_loss": "held-out loss (nats a dimension)", "seconds": "wall time (s a dataset)",
+        "cpu_seconds": "CPU time (s a dataset)", "peak_memory_bytes": "peak memory (bytes)",
+        "dimension": "estimated number of latents", "mcc": "mcc (correlation, 1 = recovered)",
+    }  # fmt: skip
+    return units.get(wanted.name, wanted.name)
+
+
+def representatives(series: Series, wanted: Quantity) -> list[tuple[str, Record]]:
+    """The best, the median and the worst finished dataset of a method, so that failures are seen too."""
+    scored = [(v, r) for r in series.records.values() if r.status == "ok" and (v := wanted.of(r)) is not None]
+    scored.sort(key=lambda pair: pair[0], reverse=wanted.higher_is_better is not False)
+    if len(scored) < 3:
+        names = ("best", "worst")
+        return [(name, record) for name, (_, record) in zip(names, scored, strict=False)]
+    return [("best", scored[0][1]), ("median", scored[len(scored) // 2][1]), ("worst", scored[-1][1])]
