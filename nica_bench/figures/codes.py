@@ -60,13 +60,13 @@ def draw_spectrum(request: Request) -> Drawing:
             ranks = np.arange(1, len(sigma) + 1)
             positive = np.maximum(sigma, sigma[0] * 1e-6)
             colour, dashes = (_RIGHT, "-") if good else (_WRONG, (0, (3, 1.5)))
-            axes.plot(ranks, positive, color=colour, linestyle=dashes, alpha=0.7, linewidth=1.1)
+            axes.plot(ranks, positive, color=colour, linestyle=dashes, alpha=0.85, linewidth=1.1)
             if knee is not None and 1 <= knee <= len(sigma):
                 axes.plot(
                     knee, positive[knee - 1], marker="o" if good else "X", markersize=5, color=colour,
                     markeredgecolor="white", markeredgewidth=0.5, zorder=4,
                 )  # fmt: skip
-        few_ticks(axes)
+        few_ticks(axes, "y")
         if n is not None:
             axes.axvline(n + 0.5, color=INK, linestyle=(0, (1, 1.5)), linewidth=1)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -110,15 +110,11 @@ def draw_latents(request: Request) -> Drawing:
             colour = [colours[int(u)] for u in arrays["u"]]
             axes.scatter(z, code, s=5, c=colour, alpha=0.75, linewidths=0, rasterized=True)
             r = float(np.corrcoef(z, code)[0, 1]) if code.std() > 0 and z.std() > 0 else 0.0
-            axes.annotate(
-                f"r = {r:.2f}" if codes[row] >= 0 else "no code", (0.97, 0.04), xycoords="axes fraction", ha="right",
-                fontsize=8,
-            )  # fmt: skip
             if row == 0:
                 axes.set_title(f"{name}: seed {record.spec.seed}, {_scored(request, record)}", fontsize=8.5)
             if column == 0:
                 axes.set_ylabel(f"code of latent {row + 1} (sd)")
-            axes.set_xlabel(f"true latent {row + 1}")
+            axes.set_xlabel(f"true latent {row + 1} ({f'r = {r:.2f}' if codes[row] >= 0 else 'no code'})")
     figure.suptitle(f"{series.method} on {block.scenario}", x=0.01, ha="left", fontsize=10)
     if most <= 10:
         handles = [
@@ -152,7 +148,7 @@ def draw_correlation(request: Request) -> Drawing:
         written = codes <= _MOST_CODES_WRITTEN and latents <= _MOST_CODES_WRITTEN
         sns.heatmap(
             table, ax=axes, vmin=0, vmax=1, cmap="cividis", annot=written, fmt=".2f", annot_kws={"fontsize": 7},
-            cbar_kws={"label": "|r|", "shrink": 0.9}, linewidths=0.4 if written else 0, rasterized=not written,
+            cbar=False, linewidths=0.4 if written else 0, rasterized=not written,
             yticklabels=[f"z{i + 1}" for i in range(latents)], xticklabels=_ranks(codes),
         )  # fmt: skip
         for text in axes.texts:  # on a light cell: not the page's ink, which is light on a dark page
@@ -167,6 +163,7 @@ def draw_correlation(request: Request) -> Drawing:
         axes.set_yticklabels(axes.get_yticklabels(), rotation=0)
         axes.set_title(f"{name}: seed {record.spec.seed}, {_scored(request, record)}", loc="left", fontsize=8.5)
     grid[-1].set_xlabel("code, by the method's own rank")
+    figure.colorbar(grid[0].collections[0], ax=grid, label="|r|", shrink=0.9, aspect=30)
     figure.suptitle(f"{series.method} on {block.scenario}", x=0.01, ha="left", fontsize=10)
     alt = (
         f"Absolute correlation of each latent with each code of {series.method} on {block.scenario}, codes by rank, "

@@ -63,7 +63,7 @@ def draw_difficulty(request: Request) -> Drawing:
             _trend(axes, x, y, look.colour, look.dashes)
         spread = np.array([x for pairs in points.values() for x, _ in pairs])
         if spread.size and spread.min() > 0 and spread.max() > 20 * spread.min():
-            axes.set_xscale("log")
+            few_ticks(axes, "x")
         axes.set_xlabel(label)
     if not drawn:
         raise UsageError(f"no finished record has both {wanted.name} and a difficulty")
@@ -139,7 +139,7 @@ def draw_samples(request: Request) -> Drawing:
             axes.set_xscale("log")
             axes.set_xticks(values, [f"{v:g}" for v in values])
             axes.minorticks_off()
-        few_ticks(bottom)
+        few_ticks(bottom, "y")
         bottom.axhline(1, color=INK, linewidth=0.8)
         bottom.set_xlabel(_SWEPT[name])
     grid[0].set_ylabel(f"{label_of(wanted)}" if len(label_of(wanted)) < 24 else wanted.name)

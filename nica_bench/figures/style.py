@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import matplotlib as mpl
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
 from nica_bench._version import __version__
@@ -245,16 +245,20 @@ def save_figure(kind: FigureKind, collection: Collection, path: Path, *, metric:
 def _drawn(kind: FigureKind, request: Request) -> Drawing:
     """A drawing whose layout is settled: saving it would work it out twice, which is most of the time."""
     drawing = kind.draw(request)
-    drawing.figure.draw_without_rendering()
+    engine = drawing.figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(drawing.figure)
     drawing.figure.set_layout_engine("none")
     return drawing
 
 
-def few_ticks(axes: Axes) -> None:
-    """A logarithmic y axis with a tick a decade or fewer, and none between: they take long to lay out."""
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(numticks=6))
-    axes.yaxis.set_minor_locator(NullLocator())
+def few_ticks(axes: Axes, which: Literal["x", "y"]) -> None:
+    """A logarithmic axis with a tick a decade or fewer, none between, and plain numbers: quick to lay out, and read."""
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+    axis.set_major_locator(LogLocator(numticks=6))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def figure_svg(kind: FigureKind, request: Request, prefix: str) -> tuple[str, Drawing]:

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from nica_bench.errors import UsageError
-from nica_bench.figures.style import INK, MOST_PANELS, Drawing, Request, panels
+from nica_bench.figures.style import INK, MOST_PANELS, Drawing, Request, few_ticks, panels
 from nica_bench.record import Record
 from nica_bench.statistics.blocks import dimensions_of
 
@@ -47,7 +47,7 @@ def draw_loss(request: Request) -> Drawing:
             kept = np.unique(np.geomspace(1, len(loss), _MOST_POINTS).astype(int)) - 1
             finite = kept[np.isfinite(loss[kept])]
             dashes = "-" if record.status == "ok" else (0, (3, 1.5))
-            axes.plot(steps[finite], loss[finite], color=look.colour, alpha=0.55, linewidth=0.9, linestyle=dashes)
+            axes.plot(steps[finite], loss[finite], color=look.colour, alpha=0.7, linewidth=0.9, linestyle=dashes)
             shown.append(loss[finite])
             held_out = record.training.get("heldout_loss")
             if isinstance(held_out, (int, float)) and (width := dimensions_of(record)) is not None:
@@ -60,7 +60,7 @@ def draw_loss(request: Request) -> Drawing:
             low, high = float(values.min()), float(np.quantile(values, _SHOWN))
             low, high = min([low, *ends]), max([high, *ends])
             axes.set_ylim(low - 0.05 * (high - low or 1), high + 0.05 * (high - low or 1))
-        axes.set_xscale("log")
+        few_ticks(axes, "x")
         axes.set_title(f"{series.method}\n{block.scenario}", loc="left", fontsize=8.5)
         axes.set_xlabel("training step")
         if ends:

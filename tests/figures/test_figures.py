@@ -127,7 +127,7 @@ def test_spectrum_counts_the_knees(collection):
 
 def test_latents_are_aligned_by_the_metrics_assignment(collection):
     drawing, _ = drawn("latents", collection.select(["gauss-2of4[conditions=3]"], ["gin"]))
-    correlations = [float(t[4:]) for t in texts(drawing.figure) if t.startswith("r = ")]
+    correlations = [float(t[-5:-1]) for t in texts(drawing.figure) if t.startswith("true latent")]
     assert len(correlations) == 6  # two latents; best, median and worst
     assert min(correlations) > 0.9  # codes are swapped and one has the other sign: only the assignment knows
     assert [t.split(":")[0] for t in texts(drawing.figure) if "seed" in t] == ["best", "median", "worst"]
