@@ -16,7 +16,6 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
-from nica_bench.methods.gin import GIN
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -25,6 +24,7 @@ from benchmarks.published import Published, from_loader
 from nica_bench.dataset import Dataset, Split
 from nica_bench.flows import Flow
 from nica_bench.method import FitSession, Progress
+from nica_bench.methods.gin import GIN
 from nica_bench.metrics import assign, matched_correlation, mean_correlation, top_codes
 from nica_bench.registry import make_scenario
 from nica_bench.seeds import Streams

@@ -61,7 +61,13 @@ class FlatAdam:
                 becomes zero. 0 leaves all gradients as they are.
         """
         gradients = torch.autograd.grad(loss.sum(), self._parameters, allow_unused=True, materialize_grads=True)
-        self._joined(_clipped(gradients, clip) if clip else gradients, out=self._flat.grad)
+        flat = self._joined(gradients, out=self._flat.grad)
+        if clip:
+            # a row at a time: a norm over several rows at once may add otherwise in another group
+            rows = torch.cat([g.flatten(1) for g in gradients], 1)
+            norms = torch.stack([torch.linalg.vector_norm(row) for row in rows])
+            factor = torch.where(torch.isfinite(norms), clip / norms.clamp_min(clip), 0.0)
+            flat.nan_to_num_(0.0, 0.0, 0.0).mul_(factor[self._owner])
         self._adam.param_groups[0]["lr"] = lr
         if scale is None:
             self._adam.step()
@@ -91,11 +97,3 @@ class FlatAdam:
         """Tensors of the parameters' sizes as one vector, with the gaps between them."""
         parts = [part for t, gap in zip(tensors, self._gaps, strict=True) for part in (t.reshape(-1), gap)]
         return torch.cat(parts, out=out)
-
-
-def _clipped(gradients: Sequence[Tensor], most: float) -> list[Tensor]:
-    """Gradients (R, ...) whose norm over all of them is at most `most` for each replicate, and zero where not finite."""
-    squares = torch.stack([g.flatten(1).square().sum(1) for g in gradients])
-    norms = squares.sum(0).sqrt()
-    factor = torch.where(torch.isfinite(norms), most / norms.clamp_min(most), 0.0)
-    return [g.nan_to_num(0.0, 0.0, 0.0) * factor.view(-1, *[1] * (g.ndim - 1)) for g in gradients]

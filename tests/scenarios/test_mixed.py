@@ -173,7 +173,7 @@ def test_every_method_runs_on_every_family(family, coordinates, tmp_path):
     setting = Setting(str(tmp_path / "out"), "cpu", False, ("test",))
     for text in METHODS:
         cell = Cell(scenario, make_method(text), 0, 0)
-        run_group(Group((cell,)), setting, lambda i: None, lambda progress: None)
+        run_group(Group((cell,)), setting, lambda kind, value: None)
     records = Store.open(setting.out).scan().records.values()
     assert len(records) == len(METHODS)
     assert {(r.status, r.message) for r in records} == {("ok", "")}

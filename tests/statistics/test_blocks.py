@@ -159,9 +159,7 @@ def test_signed_rank_p_values_equal_scipys(count, shape):
     if shape == "ties":
         difference = np.round(difference, 1) + 0.05
     if shape == "zeros":
-        difference[::3] = 0
-    if not difference.any():
-        pytest.skip("all zero")
+        difference[1::3] = 0
     with np.errstate(all="ignore"):
         peer = stats.wilcoxon(difference).pvalue
     assert signed_rank(difference) == pytest.approx(peer, rel=1e-12)
