@@ -34,6 +34,11 @@ STOPS_AT_SECOND_FIT = """
 """
 
 
+def _heed_interrupts():
+    """A shell lets the jobs in its background ignore Ctrl-C, and their children after them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_a_run_that_is_stopped_keeps_what_is_finished_and_goes_on(tmp_path):
     """However it is stopped, each attempt ends its workers and leaves one more cell, computed once."""
     option = write_method(tmp_path, "slow", STOPS_AT_SECOND_FIT)
@@ -42,7 +47,7 @@ def test_a_run_that_is_stopped_keeps_what_is_finished_and_goes_on(tmp_path):
     command = ["run", "-s", "gauss-2of4", *SMALL, "--seeds", f"0:{len(TO_STOP) + 1}", "--jobs", "1", *option]
     kept = {}
     for i, (number, everybody, code) in enumerate(TO_STOP.values()):
-        process = start(*command, cwd=tmp_path, start_new_session=True)
+        process = start(*command, cwd=tmp_path, start_new_session=True, preexec_fn=_heed_interrupts)
         wait_for(lambda: blocked.exists() and blocked.read_text(), process)
         worker = int(blocked.read_text())
         blocked.unlink()
