@@ -1,14 +1,15 @@
 """The main job as a newcomer runs it: wall time, memory, exit code, records, and the time of a second call.
 
 `nica-bench run --scenario gauss-2of10 --conditions 3` with its defaults, in an empty folder. Memory is the resident
-memory of the run and its workers, looked at ten times a second; the sum over processes counts shared pages once where
-the system tells (proportional set size, Linux).
+memory of the run and its workers, looked at ten times a second; the sum over processes, once a second, counts shared
+pages once where the system tells (proportional set size, Linux).
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -22,26 +23,35 @@ from benchmarks.common import Bar, Row, finish, parser, say
 
 SECONDS, BYTES, CACHED_SECONDS, RECORDS = 120.0, 2e9, 5.0, 70
 LOOK_EVERY = 0.1
+FULL_EVERY = 10
+"""Looks at resident memory between two at shared pages, which take the system longer to count."""
 
 
 def watched(command: Sequence[str], folder: str) -> dict[str, float]:
-    """Run a command: seconds, exit code, peak bytes of the largest process and of all together."""
-    start = time.perf_counter()
+    """Run a command: seconds, CPU seconds, exit code, peak bytes of the largest process and of all together."""
+    start, spent = time.perf_counter(), sum(os.times()[2:4])
     process = subprocess.Popen(command, cwd=folder, stdout=sys.stderr)
     top = psutil.Process(process.pid)
-    largest = together = 0
+    largest = together = looks = 0
     while process.poll() is None:
-        sizes = []
+        full = looks % FULL_EVERY == 0
+        looks += 1
+        shares = 0
         with contextlib.suppress(psutil.Error):
             for one in (top, *top.children(recursive=True)):
                 with contextlib.suppress(psutil.Error):
-                    rss = one.memory_info().rss
-                    sizes.append((rss, getattr(one.memory_full_info(), "pss", rss)))
-        largest = max([largest, *(rss for rss, _ in sizes)])
-        together = max(together, sum(pss for _, pss in sizes))
+                    memory = one.memory_full_info() if full else one.memory_info()
+                    largest = max(largest, memory.rss)
+                    shares += getattr(memory, "pss", memory.rss)
+        together = max(together, shares) if full else together
         time.sleep(LOOK_EVERY)
-    seconds = time.perf_counter() - start
-    return {"seconds": seconds, "code": process.returncode, "largest": largest, "together": together}
+    return {
+        "seconds": time.perf_counter() - start,
+        "cpu": sum(os.times()[2:4]) - spent,
+        "code": process.returncode,
+        "largest": largest,
+        "together": together,
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,6 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         {
             "call": name,
             "s": call["seconds"],
+            "CPU s": call["cpu"],
             "exit code": int(call["code"]),
             "MB, largest process": call["largest"] / 1e6,
             "MB, all together": call["together"] / 1e6,

@@ -39,12 +39,17 @@ class Collection:
     Args:
         records: in the order of scenario, method, seed and initialisation; no key twice.
         stores: where each record lies, by key.
-        notes: what a reader must know of them, a line each.
+        faults: what was wrong with other files of their folders, a line each.
     """
 
     records: tuple[Record, ...]
     stores: Mapping[str, Store] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know of the records, a line each: the faults, and what differs between their makers."""
+        return (*self.faults, *_provenance_notes(self.records))
 
     def arrays(self, record: Record) -> dict[str, NDArray[Any]]:
         """The arrays of a record by name; none where it has none. Raises StoreError where they are broken."""
@@ -123,7 +128,7 @@ def collect(folders: Iterable[Path | str]) -> Collection:
         says = f"{differ} of them differ in their scores" if differ else "all with the same scores"
         notes.append(f"{len(twice)} cells are in more than one folder, {says}: each counts once")
     ordered = sorted(records.values(), key=_order)
-    return Collection(tuple(ordered), stores, (*notes, *_provenance_notes(ordered)))
+    return Collection(tuple(ordered), stores, tuple(notes))
 
 
 _FAULTS: dict[str, Callable[[int, str], str]] = {

@@ -193,6 +193,7 @@ def _scored(
     arrays = {
         "importance": importance,
         "correlation": scores.correlation,
+        "slopes": scores.slopes,
         "assignment": np.array([scores.assignment.codes, scores.assignment.signs]),
         "codes": samples[1].codes[:KEPT_CODES],
         "z": samples[1].z[:KEPT_CODES],

@@ -111,14 +111,20 @@ class MixedLatents(Scenario):
         z = family.convert(family.sample(streams.numpy("latents"), u), "z", coordinates)
         noise = self.noise * streams.numpy("noise").standard_normal((total, self.dimensions - self.latents))
         sources = np.hstack([z, noise])
-        splits, difficulty, drawn = self._mix(streams, sources, u)
-        truth = {"family": family.name, **family.parameters, "coordinates": coordinates, "mixing": drawn}
+        splits, difficulty, log_det, drawn = self._mix(streams, sources, u)
+        truth = {
+            "family": family.name,
+            **family.parameters,
+            "coordinates": coordinates,
+            "mixing": drawn,
+            "oracle_loss": self._oracle_loss(family, sources, u, log_det),
+        }
         return Dataset(*splits, self.conditions, truth, difficulty, family.name, coordinates)
 
     def _mix(
         self, streams: Streams, sources: Floats, u: Integers
-    ) -> tuple[tuple[Split, Split, Split], dict[str, float], dict[str, Any]]:
-        """The splits under the first mixing that the recipe accepts, their difficulty, and what was drawn."""
+    ) -> tuple[tuple[Split, Split, Split], dict[str, float], Floats, dict[str, Any]]:
+        """The splits under the first mixing that the recipe accepts, their difficulty, log|det|, and what was drawn."""
         recipe = MIXINGS[self.mixing]
         for rejected, mixing in enumerate(self._mixings(streams)):
             if recipe.acceptance is None or recipe.accepts(self._few(mixing, sources), SLACK):
@@ -133,8 +139,28 @@ class MixedLatents(Scenario):
                         "scale": self.scale if recipe.scale is None else recipe.scale,
                         "volume_preserving": mixing.volume_preserving,
                     }
-                    return splits, difficulty, drawn if recipe.acceptance is None else {**drawn, "rejected": rejected}
+                    if recipe.acceptance is not None:
+                        drawn["rejected"] = rejected
+                    return splits, difficulty, log_det, drawn
         raise AssertionError("the draws end with an error")
+
+    def _oracle_loss(self, family: ConditionalFamily, sources: Floats, u: Integers, log_det: Floats) -> float | None:
+        """-log p(x|u) of the validation data under the truth, in nats a dimension: no model's loss is lower for long.
+
+        None where there is no noise, so that x has no density.
+        """
+        if not self.noise and self.dimensions > self.latents:
+            return None
+        rows = slice(self.samples, self.samples + self.held_out)
+        latents, noise = np.split(sources[rows], [self.latents], axis=1)
+        v = family.convert(latents, cast(Coordinates, self.coordinates), "natural")
+        log_p = family.log_density_natural(v, u[rows]).sum(1)
+        if self.coordinates == "z":
+            log_p += family.coordinate.log_slope(v).sum(1)
+        log_p -= (
+            (0.5 * (noise / self.noise) ** 2 + np.log(self.noise) + 0.5 * np.log(2 * np.pi)).sum(1) if noise.size else 0
+        )
+        return float((log_det[rows] - log_p).mean() / self.dimensions)
 
     def _split(self, x: Floats, u: Integers, z: Floats) -> tuple[Split, Split, Split]:
         """Train, validation and test, in single precision."""

@@ -127,3 +127,14 @@ def test_two_phases_end_each_replicate_by_itself():
         if epoch == 25:
             assert schedule.scale.tolist() == [0.0, 1.0]
     assert schedule.finished()
+
+
+def test_with_the_papers_schedule_a_replicate_takes_its_own_steps_in_every_group(datasets):
+    method = make_method("gin[schedule=paper,batch=300,blocks=1]")
+    alone = [fit(method, datasets, [seed])[0] for seed in (0, 1)]
+    together = fit(method, datasets, [0, 1])
+    assert len({f.training["steps"] for f in alone}) == 2  # else the test says nothing
+    for a, b in zip(alone, together, strict=True):
+        assert a.training["steps"] == b.training["steps"] == len(a.loss_curve)
+        np.testing.assert_array_equal(a.loss_curve, b.loss_curve)
+        np.testing.assert_array_equal(a.importance, b.importance)

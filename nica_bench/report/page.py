@@ -228,7 +228,7 @@ def _versions(collection: Collection) -> Section:
 
     counts = Counter(made(r) for r in collection.records)
     names = ("nica-bench", "commit", "Python", "packages", "machine", "device")
-    columns = [Column(name, lambda r, n=name: str(r[n]), right=False) for name in names]  # type: ignore[misc]
+    columns = [Column(name, lambda r, n=name: str(r[n]), right=False, wrap=name == "packages") for name in names]  # type: ignore[misc]
     columns.append(Column("records", lambda r: str(r["records"]), lambda r: r["records"]))
     rows = [{**dict(zip(names, key, strict=True)), "records": count} for key, count in counts.most_common()]
     seeds = seed_text([r.spec.seed for r in collection.records])
@@ -246,7 +246,7 @@ def _versions(collection: Collection) -> Section:
 def _meaning() -> Section:
     columns = (
         Column("metric", lambda r: r["metric"], right=False),
-        Column("meaning", lambda r: r["meaning"], right=False),
+        Column("meaning", lambda r: r["meaning"], right=False, wrap=True),
         Column("range", lambda r: r["range"], right=False),
     )
     rows = [{"metric": m.name, "meaning": m.description, "range": f"{m.low:g} to {m.high:g}"} for m in METRICS.values()]

@@ -43,7 +43,7 @@ def _difficulty(collection: Collection, query: Query) -> Answer:
     names = [f"{m}{end}" for m in measures for end in ("", "_low", "_high")]
     rows = [{**dict.fromkeys(names), **row} for row in rows]
     rows = [{key: row[key] for key in ("scenario", "datasets", *names)} for row in rows]
-    columns = [Column("scenario", lambda r: r["scenario"], right=False)]
+    columns = [Column("scenario", lambda r: r["scenario"], right=False, wrap=True)]
     columns += [Column(name, _range(name), _value(name), drop=i) for i, name in enumerate(measures)]
     columns += [Column("sets", lambda r: str(r["datasets"]), lambda r: r["datasets"])]
     known = "; ".join(f"{name}: {DIFFICULTY[name]}" for name in measures if name in DIFFICULTY)
@@ -115,12 +115,12 @@ def _lacking(block: Block, series: Series) -> list[int]:
 
 
 _FAILURE_COLUMNS = (
-    Column("scenario", lambda r: r["scenario"], right=False, drop=1),
+    Column("scenario", lambda r: r["scenario"], right=False, wrap=True, drop=1),
     Column("method", lambda r: r["method"], right=False),
     Column("status", lambda r: r["status"], right=False),
     Column("cells", lambda r: str(r["cells"]), lambda r: r["cells"]),
     Column("seeds", lambda r: r["seeds"], right=False),
-    Column("message", lambda r: r["message"], right=False),
+    Column("message", lambda r: r["message"], right=False, wrap=True),
     Column("key", lambda r: r["key"], right=False, drop=2),
 )
 
@@ -150,12 +150,12 @@ def _reproduce(collection: Collection, query: Query) -> Answer:
                 }
             )
     columns = (
-        Column("scenario", lambda r: r["scenario"], right=False, drop=2),
+        Column("scenario", lambda r: r["scenario"], right=False, wrap=True, drop=2),
         Column("method", lambda r: r["method"], right=False),
         Column("cells", lambda r: str(r["cells"]), lambda r: r["cells"]),
         Column("version", lambda r: r["version"], right=False, drop=3),
         Column("commit", lambda r: r["commit"], right=False, drop=1),
-        Column("command", lambda r: r["command"], right=False),
+        Column("command", lambda r: r["command"], right=False, wrap=True, code=True),
     )
     caption = "version: of the scenario and of the method; commit: of the code, with + where it was changed."
     return [Table("commands", columns, rows, caption, key="table")], notes
@@ -175,7 +175,7 @@ def _cells(collection: Collection, query: Query) -> Answer:
     rows: list[Row] = [dict(zip(frame.columns, row, strict=True)) for row in values.itertuples(index=False, name=None)]
     columns = [
         Column("key", lambda r: r["key"][:12], right=False),
-        Column("scenario", lambda r: r["scenario"], right=False, drop=1),
+        Column("scenario", lambda r: r["scenario"], right=False, wrap=True, drop=1),
         Column("method", lambda r: r["method"], right=False),
         Column("seed", lambda r: str(r["seed"]), lambda r: r["seed"]),
         Column("init", lambda r: str(r["init"]), lambda r: r["init"]),

@@ -13,9 +13,6 @@ from nica_bench.tables.table import Column, Row, Table
 
 __all__ = ["BINARY", "FORMATS", "SUFFIXES", "html_table", "render", "terminal_table"]
 
-LONG = ("scenario", "message", "command", "meaning", "packages")
-"""Headings of columns whose text may be broken into lines."""
-
 
 def render(tables: Sequence[Table], format: str) -> bytes:
     """Tables in a format of `FORMATS`, UTF-8 where it is text. The rich one is for terminals: see `terminal_table`."""
@@ -39,7 +36,7 @@ def terminal_table(table: Table, width: int | None = None) -> Any:
         title=escape(fitted.title), caption=escape(fitted.caption), box=box.SIMPLE_HEAD, padding=0, show_edge=False
     )
     for column in fitted.columns:
-        long = column.head in LONG
+        long = column.wrap
         justify: Any = "right" if column.right else "left"
         shown.add_column(
             escape(column.head), no_wrap=not long, overflow="fold" if long else "ellipsis", justify=justify
@@ -147,12 +144,12 @@ def _cell(table: Table, row: Row, column: Column, text: str, index: int) -> str:
     shown = html.escape(text)
     if column.mark and table.marked(row):
         shown = f"<strong>{shown}</strong>"
-    if column.head == "command":
+    if column.code:
         shown = f"<code>{shown}</code>"
     value = column.value(row) if column.value else None
     sort = f' data-value="{value!r}"' if column.value and value is not None else ""
     tag, scope = ("th", ' scope="row"') if index == 0 else ("td", "")
-    kind = ' class="long"' if column.head in LONG and index else _number_class(column)
+    kind = ' class="long"' if column.wrap and index else _number_class(column)
     return f"<{tag}{scope}{kind}{sort}>{shown}</{tag}>"
 
 

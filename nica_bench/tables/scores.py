@@ -214,7 +214,7 @@ def _metric_table(title: str, by: Sequence[str], blocks: Sequence[Block], wanted
     sign = 1.0 if wanted.higher_is_better is False else -1.0
     at = [key for key in by if key != "method"]
     rows.sort(key=lambda r: (*(str(r[k]) for k in at), *_rank({**r, "mcc": None})[:3], sign * _or_zero(r["median"])))
-    columns = [Column(key, _cell(key), right=False) for key in by]
+    columns = [Column(key, _cell(key), right=False, wrap=key == "scenario") for key in by]
     columns += [
         Column("told", lambda r: r["told"], right=False),
         Column(f"{wanted.name} [95 %]", lambda r: _three(r, "median"), lambda r: r["median"], mark=True),

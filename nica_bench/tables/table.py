@@ -12,6 +12,9 @@ __all__ = ["Column", "Row", "Table", "bracket", "number", "short"]
 
 Row = Mapping[str, Any]
 
+_WRAPPED = 18
+"""Characters that a column whose text may be broken needs at least."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -24,6 +27,8 @@ class Column:
         right: aligned to the right, as numbers are.
         drop: columns with the largest number go first where a terminal is too narrow; 0: never.
         mark: its cell is set off in rows that are marked.
+        wrap: its text may be broken into lines.
+        code: its text is a command.
     """
 
     head: str
@@ -32,6 +37,8 @@ class Column:
     right: bool = True
     drop: int = 0
     mark: bool = False
+    wrap: bool = False
+    code: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,8 @@ class Table:
         return replace(self, columns=tuple(columns), caption=said.strip())
 
     def _width(self, column: Column) -> int:
-        return max(len(column.head), *(len(column.text(row)) for row in self.rows), 0)
+        longest = max((len(column.text(row)) for row in self.rows), default=0)
+        return max(len(column.head), min(longest, _WRAPPED) if column.wrap else longest)
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -109,11 +109,12 @@ class TorchMethod(Method):
             with torch.no_grad():
                 return self.loss(model, Batch(x, onehot, Noise(streams, device, "validation")))
 
+        schedule = make_schedule(self.schedule, self.lr, self.steps, data.shape[-1] // size, len(group))
         outcome = train(
             model,
             torch.compile(loss) if session.compile else loss,
             batches(data, size, D, streams, Noise(streams, device, "training")),
-            make_schedule(self.schedule, self.lr, self.steps, data.shape[-1] // size, len(group)),
+            schedule,
             clip=self.clip,
             validation=validation,
             report=session.report,
@@ -128,12 +129,12 @@ class TorchMethod(Method):
                 rankings={name: values[r] for name, values in rankings.items()},
                 heldout_loss=float(held_out_loss[r]) / D,
                 training={
-                    "steps": len(outcome.losses),
+                    "steps": schedule.steps_of(r, len(outcome.losses)),
                     "parameters": parameter_count(model),
                     "batch": size,
                     "group": asked,
                 },
-                loss_curve=outcome.losses[:, r].numpy(),
+                loss_curve=outcome.losses[: schedule.steps_of(r, len(outcome.losses)), r].numpy(),
                 diverged=None if (at := outcome.diverged[r]) is None else f"the loss exploded at step {at}",
             )
             for r in range(asked)

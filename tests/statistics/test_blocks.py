@@ -151,7 +151,7 @@ def test_where_less_is_better_improvement_is_turned_round():
     assert pair.comparison.median.value == pytest.approx(-0.4)
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 5, 6, 10, 13, 25, 50, 51, 60])
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 6, 8, 10, 25, 50, 51, 60])
 @pytest.mark.parametrize("shape", ["plain", "ties", "zeros"])
 def test_signed_rank_p_values_equal_scipys(count, shape):
     rng = np.random.default_rng(count)
