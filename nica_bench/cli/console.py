@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["Debug", "Json", "Out", "Session", "err", "listing", "out", "say"]
+__all__ = ["Debug", "Json", "Out", "Session", "err", "listing", "out", "say", "tell"]
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -39,6 +39,12 @@ Out = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder of th
 def say(text: str) -> None:
     """One line for people on stderr: wrapped at words in a terminal, never in a pipe."""
     err.print(text, markup=False, soft_wrap=not err.is_terminal)
+
+
+def tell(lines: Iterable[str]) -> None:
+    """Lines on stdout: wrapped at words in a terminal, never in a pipe."""
+    for line in lines:
+        out.print(line, markup=False, soft_wrap=not out.is_terminal)
 
 
 def listing(rows: Sequence[Sequence[str]]) -> None:

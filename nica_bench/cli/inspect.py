@@ -13,9 +13,11 @@ import typer
 from rich import box
 from rich.table import Table
 
-from nica_bench.cli.console import Debug, Json, Out, listing, out
+from nica_bench.cli.console import Debug, Json, Out, listing, out, tell
+from nica_bench.cli.experiment import about, about_lines
 from nica_bench.cli.flags import flag_of, scenario_with
 from nica_bench.errors import UsageError, did_you_mean
+from nica_bench.experiments import Experiment, experiment_names, make_experiment
 from nica_bench.method import Method
 from nica_bench.parameters import Range, parameters_of, parse_name
 from nica_bench.plan import parse_seeds
@@ -29,14 +31,15 @@ __all__ = ["info", "list_", "show"]
 
 
 def list_(
-    what: Annotated[str, typer.Argument(help="scenarios, methods or metrics")],
+    what: Annotated[str, typer.Argument(help="scenarios, methods, metrics or experiments")],
     json_: Json = False,
     debug: Debug = False,
 ) -> None:
-    """List the scenarios, methods or metrics that are installed."""
-    kinds = {"scenarios": _scenarios, "methods": _methods, "metrics": _metrics}
+    """List the scenarios, methods, metrics or experiments that are installed."""
+    kinds = {"scenarios": _scenarios, "methods": _methods, "metrics": _metrics, "experiments": _experiments}
     if what not in kinds:
-        raise UsageError(f"list takes scenarios, methods or metrics, got '{what}'; {did_you_mean(what, kinds)}")
+        expected = "scenarios, methods, metrics or experiments"
+        raise UsageError(f"list takes {expected}, got '{what}'; {did_you_mean(what, kinds)}")
     rows = kinds[what]()
     if json_:
         typer.echo(json.dumps(rows, indent=2))
@@ -67,6 +70,11 @@ def _metrics() -> list[dict[str, Any]]:
     ]
 
 
+def _experiments() -> list[dict[str, Any]]:
+    found = [make_experiment(name) for name in experiment_names()]
+    return [{"name": e.name, "description": e.title, "source": e.source} for e in found]
+
+
 def _first_line(owner: type) -> str:
     return (owner.__doc__ or "").strip().partition("\n")[0]
 
@@ -74,7 +82,7 @@ def _first_line(owner: type) -> str:
 def info(
     given: dict[str, str],
     name: Annotated[
-        str | None, typer.Argument(help="A scenario, method or metric; none: versions and machine.")
+        str | None, typer.Argument(help="A scenario, method, metric or experiment; none: versions and machine.")
     ] = None,
     seeds: Annotated[
         str | None, typer.Option(metavar="LIST", help="Measure the difficulty of these datasets: 0:5.")
@@ -82,12 +90,14 @@ def info(
     json_: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Say what a scenario, a method or a metric is, or measure datasets; without a name: versions and machine."""
+    """Say what a scenario, method, metric or experiment is, or measure datasets; no name: versions and machine."""
     from nica_bench.metrics import METRICS
 
     base = parse_name(name)[0] if name else None
     if name and (base in method_types() or method_file(name)):
         thing: Any = make_method(name)
+    elif name and (name in experiment_names() or name.endswith(".toml")):
+        thing = make_experiment(name)
     elif name and base not in METRICS:
         thing = _scenario(name, given)
     else:
@@ -100,6 +110,11 @@ def info(
         from nica_bench.environment import environment
 
         _values(environment(), json_)
+    elif isinstance(thing, Experiment):
+        if json_:
+            typer.echo(json.dumps(about(thing), indent=2))
+        else:
+            tell(about_lines(thing))
     elif thing is None:
         metric = METRICS[name]
         _values({"metric": metric.name, "description": metric.description, "range": [metric.low, metric.high]}, json_)
@@ -117,9 +132,9 @@ def _scenario(name: str, given: Mapping[str, str]) -> Scenario:
         return scenario_with(name, given)
     except UsageError as error:
         base = parse_name(name)[0]
-        near = did_you_mean(base, [*method_types(), *METRICS])
+        near = did_you_mean(base, [*method_types(), *METRICS, *experiment_names()])
         if str(error).startswith("unknown scenario") and near.startswith("did you mean"):
-            raise UsageError(f"'{base}' is no scenario, method or metric; {near}") from error
+            raise UsageError(f"'{base}' is no scenario, method, metric or experiment; {near}") from error
         raise
 
 

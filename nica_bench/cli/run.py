@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
 import typer
 
-from nica_bench.cli.console import Debug, Json, Out, Session, err, out, say
+from nica_bench.cli.console import Debug, Json, Out, Session, err, out, say, tell
+from nica_bench.cli.experiment import verdict_lines, verdicts_json, without
 from nica_bench.cli.flags import scenario_with
 from nica_bench.cli.progress import cells_text, reporting
 from nica_bench.errors import UsageError, did_you_mean
+from nica_bench.experiments import Experiment, judge, make_experiment
 from nica_bench.method import Method
+from nica_bench.parameters import parse_name
 from nica_bench.plan import parse_seeds, seeds_text
 from nica_bench.record import Record, Status
 from nica_bench.registry import make_method, method_file, method_types
@@ -30,10 +34,15 @@ _RUNNING = "Running"
 
 def run(
     context: typer.Context,
-    scenario: Annotated[
-        list[str], typer.Option("--scenario", "-s", metavar="NAME", help=r"gauss-2of10, or gauss-2of10\[conditions=3].")
-    ],
     given: dict[str, str],
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option("--scenario", "-s", metavar="NAME", help=r"gauss-2of10, or gauss-2of10\[conditions=3]."),
+    ] = None,
+    experiment: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="In place of scenarios: one of `list experiments`, or a .toml file."),
+    ] = None,
     method: Annotated[
         list[str] | None,
         typer.Option("--method", "-m", metavar="NAME", help=r"gin, gin\[lr=0.001] or ./file.py; default: all methods."),
@@ -42,7 +51,9 @@ def run(
         list[str] | None,
         typer.Option("--parameter", "-p", metavar="TEXT", help="A method's parameter: gin.lr=0.001."),
     ] = None,
-    seeds: Annotated[str, typer.Option(metavar="LIST", help="Datasets: 0:10, 3 or 0:5,8.")] = "0:10",
+    seeds: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Datasets: 3 or 0:5,8; default: 0:10, or the experiment's.")
+    ] = None,
     inits: Annotated[int, typer.Option(metavar="INTEGER", help="Initialisations a dataset.", min=1)] = 1,
     out_folder: Out = Path("results"),
     json_: Json = False,
@@ -72,13 +83,19 @@ def run(
 ) -> None:
     """Run methods on scenarios and print a table.
 
-    What is there already is not computed again. Exit code 0: all is well, 2: bad input, 3: a cell failed.
+    What is there already is not computed again. An experiment also says whether what it expects was found; flags go
+    before what its file says. Exit code 0: all is well, 2: bad input, 3: a cell failed.
     """
-    scenarios = list(dict.fromkeys(scenario_with(text, given) for text in scenario))
-    names = method or [name for name, m in method_types().items() if m.default]
-    methods = _methods(names, parameter or [])
+    wanted, extra = _experiment(experiment, scenario), _dotted(parameter or [])
+    if wanted is None:
+        texts, names = scenario or [], method or [name for name, m in method_types().items() if m.default]
+    else:
+        texts = [without(text, given) for text in wanted.scenarios]
+        names = method or [without(text, extra.get(parse_name(text)[0], ())) for text in wanted.methods]
+    scenarios = list(dict.fromkeys(scenario_with(text, given) for text in texts))
+    methods = _methods(names, extra)
     modules = tuple(str(path) for name in names if (path := method_file(name)))
-    numbers, again = parse_seeds(seeds), _statuses(retry)
+    numbers, again = parse_seeds(seeds or (wanted.seeds if wanted else "0:10")), _statuses(retry)
     store = Store.preview(out_folder) if dry_run else Store.open(out_folder)
     plan = make_plan(scenarios, methods, numbers, inits, store, retry=again, force=force)
     _announce(plan)
@@ -97,20 +114,31 @@ def run(
             reporter=reporter,
         )
     tables = [scores_table(name, rows) for name, rows in rows_of(records).items()]
+    verdicts = judge(wanted, records) if wanted else []
     if json_:
-        typer.echo(render(tables, "json").decode())
+        shown = json.loads(render(tables, "json"))
+        typer.echo(json.dumps(shown | {"experiment": verdicts_json(wanted, verdicts)} if wanted else shown, indent=2))
     else:
         for each in tables:
             out.print(terminal_table(each, out.width))
+        if wanted:
+            tell(verdict_lines(wanted, verdicts))
     failed = _tell_failures(records)
     typer.echo(f"{len(records)} records in {store.cells}", err=json_)
     if failed:
         raise typer.Exit(3)
 
 
-def _methods(names: Sequence[str], parameters: Sequence[str]) -> list[Method]:
+def _experiment(name: str | None, scenario: Sequence[str] | None) -> Experiment | None:
+    """The experiment that was asked for; None where scenarios were."""
+    if (name is None) == (not scenario):
+        got = "neither" if name is None else "both"
+        raise UsageError(f"run takes --scenario (-s) or --experiment, got {got}")
+    return None if name is None else make_experiment(name)
+
+
+def _methods(names: Sequence[str], extra: Mapping[str, Mapping[str, str]]) -> list[Method]:
     """The methods, each once, with their parameters from -p."""
-    extra = _dotted(parameters)
     methods = list(dict.fromkeys(make_method(name, extra) for name in names))
     owners: dict[str, type[Method]] = {}
     for m in methods:

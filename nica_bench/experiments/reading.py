@@ -12,7 +12,7 @@ seeds = "0:10"
 [[expect]]
 method = "gin"                                     # one of the methods
 scenario = "gauss-2of10[samples=100000]"           # one of the scenarios, or its index from 0; without: each of them
-quantity = "mcc"                                   # a metric, or another quantity of `nica_bench.experiments.quantities`
+quantity = "mcc"                                   # a metric, or what else `nica_bench.statistics.quantities` knows
 statistic = "share"                                # over datasets: median, iqm, mean, or share with a threshold
 threshold = 0.95                                   # of a share only: a value from it on counts
 low = 0.5                                          # low or high or both; without, the end of the quantity's range
@@ -34,9 +34,9 @@ from typing import Any, TypeVar
 
 from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.experiments.experiment import STATISTICS, Expectation, Experiment, Seen
-from nica_bench.experiments.quantities import expected_quantities
 from nica_bench.plan import parse_seeds
 from nica_bench.registry import make_method, make_scenario
+from nica_bench.statistics import quantities
 
 __all__ = ["read_experiment"]
 
@@ -86,15 +86,15 @@ def read_experiment(name: str, data: bytes, path: str) -> Experiment:
     )
 
 
-def _expectations(
-    table: _Table, scenarios: Mapping[str, str], methods: Mapping[str, str]
-) -> Iterable[Expectation]:
+def _expectations(table: _Table, scenarios: Mapping[str, str], methods: Mapping[str, str]) -> Iterable[Expectation]:
     """What a table says, of each scenario that it is about."""
-    known = expected_quantities()
+    known = quantities()
     quantity = known[table.one_of("quantity", known)]
     statistic = table.one_of("statistic", STATISTICS)
     if (statistic == "share") != ("threshold" in table):
-        raise table.error("threshold", f"one with statistic = 'share' and none with {statistic}", table.get("threshold"))
+        raise table.error(
+            "threshold", f"one with statistic = 'share' and none with {statistic}", table.get("threshold")
+        )
     threshold = table.number("threshold", -math.inf, math.inf) if statistic == "share" else None
     least, most = (0.0, 1.0) if statistic == "share" else (quantity.low, quantity.high)
     if "low" not in table and "high" not in table:

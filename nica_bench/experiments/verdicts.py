@@ -1,16 +1,13 @@
-"""Whether records are as an experiment expects. From records and their arrays alone."""
+"""Whether records are as an experiment expects. From records alone."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nica_bench.experiments.experiment import Expectation, Experiment
-from nica_bench.experiments.quantities import Arrays, expected_quantities
 from nica_bench.record import Record
 from nica_bench.statistics import (
-    Block,
     Estimate,
     Outcomes,
     Series,
@@ -18,6 +15,7 @@ from nica_bench.statistics import (
     iqm_interval,
     mean_interval,
     median_interval,
+    quantities,
     wilson,
 )
 
@@ -50,7 +48,7 @@ class Verdict:
         return AS_EXPECTED if inside else NOT_AS_EXPECTED
 
 
-def judge(experiment: Experiment, records: Iterable[Record], arrays: Arrays = lambda record: {}) -> list[Verdict]:
+def judge(experiment: Experiment, records: Iterable[Record]) -> list[Verdict]:
     """Hold records against what an experiment expects.
 
     An expectation is judged where the records of its method on its scenario are of exactly the experiment's seeds, with
@@ -59,13 +57,12 @@ def judge(experiment: Experiment, records: Iterable[Record], arrays: Arrays = la
     Args:
         experiment: what is expected.
         records: of a run, no key twice.
-        arrays: of a record, for quantities that lie in them.
 
     Returns:
         One verdict an expectation, in their order.
     """
     found = {(block.scenario, s.method): (block, s) for block in blocks_of(records)[0] for s in block.series}
-    known = expected_quantities(arrays)
+    known = quantities()
     verdicts = []
     for e in experiment.expectations:
         if (e.scenario, e.method) not in found:

@@ -1,0 +1,132 @@
+"""Experiments on the command line: what `run --experiment` runs, and what it says of the outcome."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from nica_bench.experiments import Expectation, Experiment, Verdict, summary
+from nica_bench.parameters import parse_name
+from nica_bench.tables.table import bracket, number
+
+__all__ = ["about", "about_lines", "verdict_lines", "verdicts_json", "without"]
+
+
+def without(text: str, names: Iterable[str]) -> str:
+    """A name with brackets, less the parameters of these names: flags that were given go before an experiment's file.
+
+    Args:
+        text: such as `gauss-2of10[conditions=3,samples=100]`.
+        names: parameters.
+    """
+    name, texts = parse_name(text)
+    left = [f"{key}={value}" for key, value in texts.items() if key not in names]
+    return f"{name}[{','.join(left)}]" if left else name
+
+
+def verdict_lines(experiment: Experiment, verdicts: Sequence[Verdict]) -> list[str]:
+    """A line an expectation below its scenario, the answer, and how it contradicts the source where it does."""
+    lines = [f"{experiment.name}: {experiment.title} ({experiment.source})"]
+    scenario = ""
+    for v in verdicts:
+        if v.expectation.scenario != scenario:
+            scenario = v.expectation.scenario
+            lines.append(scenario)
+        m = v.measured
+        value = "-" if m is None else number(m.value) if m.single else bracket(m.value, m.low, m.high)
+        expected = f"expected {_range(v.expectation)}"
+        lines.append(f"  {v.expectation.method}: {_what(v.expectation)} {value}, {expected}: {v.answer}")
+    lines.append(f"{experiment.name}: {summary(verdicts)}")
+    if experiment.contradicts:
+        lines.append(f"Against the source: {experiment.contradicts}")
+    return lines
+
+
+def verdicts_json(experiment: Experiment, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """The same for a program."""
+    rows = []
+    for v in verdicts:
+        m = v.measured
+        numbers: dict[str, float | None] = {"measured": None, "measured_low": None, "measured_high": None, "datasets": 0}
+        if m is not None:
+            low, high = (None, None) if m.single else (m.low, m.high)
+            numbers = {"measured": m.value, "measured_low": low, "measured_high": high, "datasets": m.count}
+        rows.append({**_expectation(v.expectation), **numbers, "answer": v.answer})
+    return {
+        "name": experiment.name,
+        "title": experiment.title,
+        "source": experiment.source,
+        "expectations": rows,
+        "answer": summary(verdicts),
+        "contradicts": experiment.contradicts or None,
+    }
+
+
+def about(experiment: Experiment) -> dict[str, Any]:
+    """All that an experiment's file says, as JSON values."""
+    seen = experiment.seen
+    return {
+        "name": experiment.name,
+        "title": experiment.title,
+        "source": experiment.source,
+        "question": experiment.question,
+        "contradicts": experiment.contradicts or None,
+        "scenarios": list(experiment.scenarios),
+        "methods": list(experiment.methods),
+        "seeds": experiment.seeds,
+        "expectations": [_expectation(e) for e in experiment.expectations],
+        "seen": seen and {"command": seen.command, "versions": seen.versions, "result": list(seen.result)},
+    }
+
+
+def about_lines(experiment: Experiment) -> list[str]:
+    """The same for people."""
+    lines = [f"{experiment.name}: {experiment.title}", experiment.source, "", experiment.question]
+    if experiment.contradicts:
+        lines += ["", f"Against the source: {experiment.contradicts}"]
+    lines += ["", f"Runs {', '.join(experiment.methods)} on datasets {experiment.seeds} of"]
+    lines += [f"  {scenario}" for scenario in experiment.scenarios]
+    lines += ["", "Expects"]
+    whys: dict[str, None] = {}
+    for e in experiment.expectations:
+        at = f" on {e.scenario}" if len(experiment.scenarios) > 1 else ""
+        note = list(whys | {e.why: None}).index(e.why) + 1
+        whys[e.why] = None
+        lines.append(f"  {e.method}{at}: {_what(e)} {_range(e)} [{note}]")
+    lines += ["", "because", *(f"  [{i}] {why}" for i, why in enumerate(whys, 1))]
+    if experiment.seen is not None:
+        seen = experiment.seen
+        lines += ["", f"Seen with {seen.command} ({seen.versions})", *(f"  {line}" for line in seen.result)]
+    return lines
+
+
+def _expectation(e: Expectation) -> dict[str, Any]:
+    low, high = (value if math.isfinite(value) else None for value in (e.low, e.high))
+    return {
+        "scenario": e.scenario,
+        "method": e.method,
+        "quantity": e.quantity,
+        "statistic": e.statistic,
+        "threshold": e.threshold,
+        "low": low,
+        "high": high,
+        "why": e.why,
+    }
+
+
+def _what(e: Expectation) -> str:
+    """`median mcc`, `share of mcc >= .95`."""
+    return f"{e.statistic} {e.quantity}" if e.threshold is None else f"share of {e.quantity} >= {_short(e.threshold)}"
+
+
+def _range(e: Expectation) -> str:
+    """`.98 to 1`, `.15 or more`."""
+    if math.isinf(e.high):
+        return "any" if math.isinf(e.low) else f"{_short(e.low)} or more"
+    return f"{_short(e.high)} or less" if math.isinf(e.low) else f"{_short(e.low)} to {_short(e.high)}"
+
+
+def _short(value: float) -> str:
+    text = f"{value:g}"
+    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
