@@ -48,7 +48,12 @@ def verdicts_json(experiment: Experiment, verdicts: Sequence[Verdict]) -> dict[s
     rows = []
     for v in verdicts:
         m = v.measured
-        numbers: dict[str, float | None] = {"measured": None, "measured_low": None, "measured_high": None, "datasets": 0}
+        numbers: dict[str, float | None] = {
+            "measured": None,
+            "measured_low": None,
+            "measured_high": None,
+            "datasets": 0,
+        }
         if m is not None:
             low, high = (None, None) if m.single else (m.low, m.high)
             numbers = {"measured": m.value, "measured_low": low, "measured_high": high, "datasets": m.count}
