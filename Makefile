@@ -1,6 +1,7 @@
 # Two commands do all the set-up: `make run` and `make test`.
 PYTHON ?= python3
 VENV ?= .venv
+PYTEST_ARGS ?=
 PIP = $(VENV)/bin/python -m pip install --quiet --constraint constraints.txt
 
 .PHONY: run test lint
@@ -18,7 +19,7 @@ run: $(VENV)/run  ## install, and run the main job
 	$(VENV)/bin/nica-bench run --scenario gauss-2of10 --conditions 3
 
 test: $(VENV)/test  ## install, and run the tests
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses 2
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses 2 $(PYTEST_ARGS)
 
 lint: $(VENV)/test  ## style and types
 	$(VENV)/bin/ruff check .

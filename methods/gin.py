@@ -1,12 +1,18 @@
-"""GIN: maximum likelihood with a volume-preserving flow (paper, section 4)."""
+"""GIN, maximum likelihood with a volume-preserving flow (paper, section 4), and its twins.
+
+All are one code path: a coupling flow whose codes are independent given the condition, trained by maximum likelihood.
+They differ in the coupling (volume preserving, affine, additive), and in what density the codes are held to have.
+"""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from nica_bench.parameters import parameter
+from nica_bench.scenario import Scenario
 from nica_bench.training import TorchMethod
 
 if TYPE_CHECKING:
@@ -15,36 +21,38 @@ if TYPE_CHECKING:
 
     from nica_bench.training.data import Batch, Shape
 
-__all__ = ["GIN"]
+__all__ = ["GIN", "NICE", "ClassConditionalFlow", "Glow", "MatchedGIN"]
 
 JACOBIAN_POINTS = 256
 """Validation points over which the scale-free ranking takes its Jacobians."""
 
 
 @dataclass(frozen=True)
-class GIN(TorchMethod):
-    """General incompressible-flow network: 8 volume-preserving coupling blocks, subnets 5-10-10-10 for D = 10.
+class ClassConditionalFlow(TorchMethod):
+    """A coupling flow from x to codes whose conditional distribution is factorial: what GIN and its twins share.
 
-    The flow maps x to codes whose conditional distribution is a factorial Gaussian for each class, with the moments of
-    the batch itself (eq. 10 to 12). Volume preservation makes a code's standard deviation its importance: the root
-    mean square over classes of the within-class one. A ranking that no rescaling of the codes changes is kept beside
-    it: sigma_j ||dx / dw_j||, how far one standard deviation of a code moves the data.
+    With `moments=empirical` the codes of a class are normal with the moments of the batch itself (eq. 10 to 12).
     """
 
-    name: ClassVar[str] = "gin"
     uses_conditions: ClassVar[bool] = True
+    coupling: ClassVar[Literal["gin", "realnvp", "nice"]]
+    scale_free: ClassVar[bool] = False
+    """Whether the flow can change a code's scale at no cost, so that its standard deviation tells nothing."""
 
     blocks: int = parameter(8, "coupling blocks", low=1, high=200)
     width: int = parameter(0, "width of the subnets' two hidden layers; 0 is max(10, D)", low=0)
-    zero_sum: str = parameter("mean", "how s sums to zero: its mean off, or the last", choices=("mean", "last"))
-    clamp: str = parameter("atan", "clamp of s: 2 * .636 atan (the paper's code) or 2 tanh", choices=("atan", "tanh"))
     moments: str = parameter(
         "empirical", "class moments: of the batch, or learned parameters", choices=("empirical", "learned")
     )
     augmentation: float = parameter(0.01, "sd of the Gaussian noise added to x at each step", low=0)
+    rotations: bool = parameter(False, "fixed random rotations between the blocks in place of permutations")
+
+    @abstractmethod
+    def flow_options(self) -> dict[str, Any]:
+        """What the coupling has beside its kind."""
 
     def build(self, shape: Shape, generators: Sequence[torch.Generator], x: Tensor) -> nn.Module:
-        """The flow, starting as a permutation, and learned class moments where asked for."""
+        """The flow, starting as a permutation or rotation, and learned class moments where asked for."""
         import torch
         from torch import nn
 
@@ -58,10 +66,10 @@ class GIN(TorchMethod):
             shape.dimensions,
             blocks=self.blocks,
             hidden=(width, width),
-            coupling="gin",
-            zero_sum=cast("Literal['mean', 'last']", self.zero_sum),
-            clamp=cast("Literal['atan', 'tanh']", self.clamp),
+            coupling=self.coupling,
             identity=True,
+            rotations=self.rotations,
+            **self.flow_options(),
         )
         if self.moments == "learned":
             for name in ("mean", "log_sd"):
@@ -69,32 +77,173 @@ class GIN(TorchMethod):
                 model.register_parameter(name, nn.Parameter(zeros))
         return model
 
+    def codes(self, model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Codes w = g^{-1}(x), shape (R, D, B), and log|det dw/dx|, shape (R, B), or None where it is zero."""
+        w, log_det = model.flow(x)
+        return w, None if model.flow.volume_preserving else log_det
+
+    def code_losses(self, model: nn.Module, w: Tensor, onehot: Tensor, progress: float) -> Tensor:
+        """Mean negative log-likelihood of each code, shape (R, D), in nats."""
+        from nica_bench.training.moments import gaussian_loss, gaussian_losses
+
+        if self.moments == "learned":
+            return gaussian_loss(w, onehot, model.mean, model.log_sd)
+        return gaussian_losses(w, onehot)
+
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Negative log-likelihood, shape (R,), in nats (eq. 10)."""
-        from nica_bench.training.moments import gaussian_class_loss, gaussian_loss
-
-        w, _ = model.flow(batch.augmented(self.augmentation))
-        if self.moments == "learned":
-            return gaussian_loss(w, batch.onehot, model.mean, model.log_sd)
-        return gaussian_class_loss(w, batch.onehot)
+        w, log_det = self.codes(model, batch.augmented(self.augmentation))
+        loss = self.code_losses(model, w, batch.onehot, batch.progress).sum(1)
+        return loss if log_det is None else loss - log_det.mean(-1)
 
     def encode(self, model: nn.Module, x: Tensor, onehot: Tensor) -> Tensor:
         """Codes w = g^{-1}(x), shape (R, D, B)."""
-        w, _ = model.flow(x)
-        return cast("Tensor", w)
+        return self.codes(model, x)[0]
 
     def rankings(self, model: nn.Module, x: Tensor, onehot: Tensor) -> dict[str, Tensor]:
-        """The spectrum (within-class sd), and the scale-free ranking, shape (R, D) each."""
+        """The spectrum (within-class sd), and a ranking that no rescaling of the codes changes, shape (R, D) each.
+
+        The second is sigma_j ||dx / dw_j||: how far one standard deviation of a code moves the data.
+        """
         import torch
 
         from nica_bench.training.moments import within_class_sd
 
         with torch.no_grad():
-            w, _ = model.flow(x)
+            w, _ = self.codes(model, x)
             sd = within_class_sd(w, onehot)
         few = x[..., :JACOBIAN_POINTS].clone().requires_grad_()
-        codes, _ = model.flow(few)
+        codes, _ = self.codes(model, few)
         rows = [torch.autograd.grad(codes[:, j].sum(), few, retain_graph=True)[0] for j in range(x.shape[1])]
         jacobian = torch.stack(rows, 1).permute(0, 3, 1, 2)
         effect = torch.linalg.inv_ex(jacobian)[0].pow(2).sum(2).mean(1).sqrt()
-        return {"within_class_sd": sd, "effect": sd * effect}
+        found = {"within_class_sd": sd, "effect": sd * effect}
+        return dict(reversed(found.items())) if self.scale_free else found
+
+
+@dataclass(frozen=True)
+class GIN(ClassConditionalFlow):
+    """General incompressible-flow network: 8 volume-preserving coupling blocks, subnets 5-10-10-10 for D = 10.
+
+    The flow maps x to codes whose conditional distribution is a factorial Gaussian for each class, with the moments of
+    the batch itself (eq. 10 to 12). Volume preservation makes a code's standard deviation its importance: the root
+    mean square over classes of the within-class one.
+
+    With `anneal` the volume is kept only by and by: over that share of the steps the part of its change that each
+    block takes off rises from 0 to 1, and the log-determinant of the rest is in the loss. The model that comes out
+    preserves volume exactly.
+    """
+
+    name: ClassVar[str] = "gin"
+    version: ClassVar[str] = "3"
+    coupling = "gin"
+
+    zero_sum: str = parameter("mean", "how s sums to zero: its mean off, or the last", choices=("mean", "last"))
+    clamp: str = parameter("atan", "clamp of s: 2 * .636 atan (the paper's code) or 2 tanh", choices=("atan", "tanh"))
+    anneal: float = parameter(0.0, "share of the steps over which the flow becomes incompressible", low=0, high=1)
+
+    def flow_options(self) -> dict[str, Any]:
+        """Zero sum and clamp."""
+        return {"zero_sum": self.zero_sum, "clamp": self.clamp}
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Negative log-likelihood, shape (R,), in nats (eq. 10)."""
+        model.flow.make_incompressible(min(1.0, batch.progress / self.anneal) if self.anneal else 1.0)
+        loss = super().loss(model, batch)
+        model.flow.make_incompressible(1.0)
+        return loss
+
+
+@dataclass(frozen=True)
+class MatchedGIN(GIN):
+    """GIN whose codes have the family of the true latents, in its natural coordinate (paper, Table 1).
+
+    Told the family. Gamma, inverse gamma, inverse Gaussian and beta densities fix the scale of a code where the
+    Gaussian leaves it free; log- and logit-latents are recovered with slope 1, or -1. The first share of the steps,
+    `warm`, trains with the Gaussian; the gradient is clipped; a diagonal of determinant one moves scale between codes.
+    The importance of a code is the standard deviation of the normal distribution with its entropy.
+    """
+
+    name: ClassVar[str] = "gin-matched"
+    default: ClassVar[bool] = False
+    knows_family: ClassVar[bool] = True
+
+    clip: float = parameter(5.0, "most the norm of a gradient may be; 0 is no bound", low=0)
+    steps: int = parameter(2_000, "optimiser steps of the cosine schedule", low=1)
+    warm: float = parameter(0.3, "share of the steps that train with the Gaussian base", low=0, high=1)
+
+    def skip(self, scenario: Scenario) -> str | None:
+        """It makes sense where the latents have a family and their natural coordinate is what was mixed."""
+        if scenario.distribution_name is None:
+            return "its latents have no known family"
+        if scenario.mixed_coordinates != "natural":
+            return "its base is a density of the natural coordinate: use coordinates=natural"
+        return None
+
+    def build(self, shape: Shape, generators: Sequence[torch.Generator], x: Tensor) -> nn.Module:
+        """The flow and the diagonal."""
+        import torch
+        from torch import nn
+
+        model = super().build(shape, generators, x)
+        model.family = shape.family
+        model.register_parameter("log_scale", nn.Parameter(torch.zeros(shape.replicates, shape.dimensions, 1)))
+        return model
+
+    def codes(self, model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Codes after the diagonal exp(a - mean a)."""
+        import torch
+
+        w, log_det = super().codes(model, x)
+        a = model.log_scale
+        return w * torch.exp(a - a.mean(1, keepdim=True)), log_det
+
+    def code_losses(self, model: nn.Module, w: Tensor, onehot: Tensor, progress: float) -> Tensor:
+        """Of the Gaussian at first, then of the family; shape (R, D), in nats."""
+        from nica_bench.training.bases import BASES
+
+        if progress < self.warm:
+            return super().code_losses(model, w, onehot, progress)
+        return BASES[cast("str", model.family)](w, onehot).to(w.dtype)
+
+    def rankings(self, model: nn.Module, x: Tensor, onehot: Tensor) -> dict[str, Tensor]:
+        """The entropy power's standard deviation before GIN's rankings."""
+        import torch
+
+        from nica_bench.training.bases import entropy_power_sd
+
+        with torch.no_grad():
+            power = entropy_power_sd(self.code_losses(model, self.codes(model, x)[0], onehot, 1.0))
+        return {"entropy_power_sd": power, **super().rankings(model, x, onehot)}
+
+
+@dataclass(frozen=True)
+class Glow(ClassConditionalFlow):
+    """GIN's compressible twin: affine couplings, the same networks, and the log-determinant in the loss.
+
+    Nothing ties a code's scale to its importance here, so its own ranking is the scale-free one.
+    """
+
+    name: ClassVar[str] = "glow"
+    default: ClassVar[bool] = False
+    coupling = "realnvp"
+    scale_free: ClassVar[bool] = True
+
+    clamp: str = parameter("atan", "clamp of s: 2 * .636 atan (the paper's code) or 2 tanh", choices=("atan", "tanh"))
+
+    def flow_options(self) -> dict[str, Any]:
+        """The clamp."""
+        return {"clamp": self.clamp}
+
+
+@dataclass(frozen=True)
+class NICE(ClassConditionalFlow):
+    """GIN's additive twin: couplings that only shift, which preserve volume too (Dinh et al. 2015)."""
+
+    name: ClassVar[str] = "nice"
+    default: ClassVar[bool] = False
+    coupling = "nice"
+
+    def flow_options(self) -> dict[str, Any]:
+        """Nothing: there is no scale."""
+        return {}

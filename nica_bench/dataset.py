@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nica_bench.errors import ContractError
 
-__all__ = ["Dataset", "Observations", "Split"]
+__all__ = ["Coordinates", "Dataset", "Observations", "Split"]
 
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
+Coordinates = Literal["z", "natural"]
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:
@@ -30,7 +31,7 @@ class Split:
     Args:
         x: observations, shape (N, D).
         u: conditions, integers from 0, shape (N,).
-        z: latents, shape (N, n).
+        z: latents, shape (N, n), in the coordinates that were mixed (`Dataset.coordinates`).
 
     Raises:
         ContractError: if shapes or types don't fit together or a value is not finite.
@@ -68,6 +69,10 @@ class Dataset:
         conditions: number of conditions; every u is below it.
         truth: what was drawn (family, parameters, mixing, ...), as JSON-able values; it goes into the record.
         difficulty: how hard the mixing is, measured on this dataset (see `nica_bench.difficulty`).
+        family: name of the latents' distribution in `nica_bench.latents.FAMILIES`; None where they have none.
+        coordinates: what the splits' z are, which is what was mixed and what linear correlations look at: "z", the
+            latents as the family describes them, or "natural", its natural coordinate v (log z for a positive family,
+            logit z for beta). `FAMILIES[family]` maps either into the other.
 
     Raises:
         ContractError: if the parts differ in their dimensions or a condition is out of range.
@@ -79,6 +84,8 @@ class Dataset:
     conditions: int
     truth: Mapping[str, Any] = field(default_factory=dict)
     difficulty: Mapping[str, float] = field(default_factory=dict)
+    family: str | None = None
+    coordinates: Coordinates = "z"
 
     def __post_init__(self) -> None:
         shapes = {(s.x.shape[1], s.z.shape[1]) for s in self.splits}
@@ -105,13 +112,14 @@ class Dataset:
         """Number of observed dimensions, D."""
         return int(self.train.x.shape[1])
 
-    def observations(self, *, conditions: bool, dimension: bool, oracle: bool) -> Observations:
+    def observations(self, *, conditions: bool, dimension: bool, oracle: bool, family: bool = False) -> Observations:
         """What a method may see. What it does not declare, it does not get.
 
         Args:
             conditions: it uses u.
             dimension: it is told the number of latents.
             oracle: it is told the training latents; its score is a bound, not a result.
+            family: it is told the latents' distribution and the coordinates that were mixed.
         """
         return Observations(
             train_x=self.train.x,
@@ -121,6 +129,8 @@ class Dataset:
             conditions=self.conditions if conditions else 1,
             latents=self.latents if dimension else None,
             train_z=self.train.z if oracle else None,
+            family=self.family if family else None,
+            coordinates=self.coordinates if family else None,
         )
 
 
@@ -134,6 +144,9 @@ class Observations:
         conditions: number of conditions; 1 where the method does not use them.
         latents: number of latents, or None where the method is not told.
         train_z: latents of the training data, shape (N, n), for an oracle; None for everybody else.
+        family: name of the latents' distribution in `nica_bench.latents.FAMILIES`; None where the method is not told
+            or there is none.
+        coordinates: what was mixed, "z" or "natural" (see `Dataset`); None where the method is not told.
     """
 
     train_x: Floats
@@ -143,6 +156,8 @@ class Observations:
     conditions: int
     latents: int | None = None
     train_z: Floats | None = None
+    family: str | None = None
+    coordinates: Coordinates | None = None
 
     @property
     def dimensions(self) -> int:

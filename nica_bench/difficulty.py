@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nica_bench.dataset import Split
+from nica_bench.dataset import Floats, Split
 from nica_bench.metrics import assign, correlation, matched_correlation, mean_correlation
 
-__all__ = ["DIFFICULTY", "measure_difficulty"]
+__all__ = ["DIFFICULTY", "linear_correlation", "measure_difficulty"]
 
 DIFFICULTY = {
     "linear_r": "mean correlation of z with its held-out linear regression on x",
@@ -24,6 +24,18 @@ DIFFICULTY = {
     "max_sd": "largest standard deviation of a coordinate of x",
 }
 """What is measured, by name."""
+
+
+def linear_correlation(x: Floats, z: Floats, x_test: Floats, z_test: Floats) -> float:
+    """Mean correlation of z with its linear regression on x, fitted on one part and measured on another.
+
+    Args:
+        x, z: float64, shapes (N, D) and (N, n), what the regression is fitted on.
+        x_test, z_test: what is scored.
+    """
+    mean = x.mean(0)
+    weights, *_ = np.linalg.lstsq(x - mean, z - z.mean(0), rcond=None)
+    return float(np.mean(np.diag(correlation(z_test, (x_test - mean) @ weights))))
 
 
 def measure_difficulty(train: Split, test: Split, log_det: NDArray[np.floating[Any]]) -> dict[str, float]:
@@ -38,9 +50,6 @@ def measure_difficulty(train: Split, test: Split, log_det: NDArray[np.floating[A
     x_test, z_test = test.x.astype(np.float64), test.z.astype(np.float64)
     n = z.shape[1]
     mean = x.mean(0)
-    weights, *_ = np.linalg.lstsq(x - mean, z - z.mean(0), rcond=None)
-    predicted = (x_test - mean) @ weights
-    linear = float(np.mean(np.diag(correlation(z_test, predicted))))
     _, axes = np.linalg.eigh(np.cov(x, rowvar=False))
     components = axes[:, ::-1][:, :n]
 
@@ -49,7 +58,7 @@ def measure_difficulty(train: Split, test: Split, log_det: NDArray[np.floating[A
         return mean_correlation(matched_correlation(assignment, z_test, codes_test))
 
     return {
-        "linear_r": linear,
+        "linear_r": linear_correlation(x, z, x_test, z_test),
         "raw_best": matched(x, x_test),
         "pca": matched((x - mean) @ components, (x_test - mean) @ components),
         "log_det_sd": float(log_det.std()),

@@ -81,6 +81,10 @@ class Method(ABC):
     """It is told the true number of latents."""
     oracle: ClassVar[bool] = False
     """It is told the latents of the training data: a bound, not a result."""
+    knows_family: ClassVar[bool] = False
+    """It is told the family of the latents' distribution, and in which coordinates they were mixed."""
+    default: ClassVar[bool] = True
+    """It is part of a run that names no method."""
     floor: ClassVar[bool] = False
     """It identifies nothing: what a score has to beat."""
     replicated: ClassVar[bool] = False
@@ -99,7 +103,12 @@ class Method(ABC):
     @classmethod
     def told(cls) -> dict[str, bool]:
         """What the method is told beyond x: part of its record and of every table."""
-        return {"conditions": cls.uses_conditions, "dimension": cls.knows_dimension, "oracle": cls.oracle}
+        return {
+            "conditions": cls.uses_conditions,
+            "dimension": cls.knows_dimension,
+            "oracle": cls.oracle,
+            "family": cls.knows_family,
+        }
 
     @classmethod
     def kind(cls) -> str:

@@ -63,6 +63,7 @@ class Parameter:
     low: float | None = None
     high: float | None = None
     above: float | None = None
+    optional: bool = False
 
     def expected(self) -> str:
         """The values it takes, in words: the middle of an error message and of `--help`."""
@@ -116,6 +117,7 @@ def parameter(
     low: float | None = None,
     high: float | None = None,
     above: float | None = None,
+    optional: bool = False,
 ) -> Any:
     """A dataclass field that is a parameter.
 
@@ -124,8 +126,11 @@ def parameter(
         help: one line for `--help` and `nica-bench info`.
         choices: the values a text may take.
         low, high, above: bounds of a number, or of both ends of a range: >= low, <= high, > above.
+        optional: left out of the cell's key while at its default. For a parameter that is added to a method or
+            scenario later: the cells made before keep their keys.
     """
-    metadata = {_METADATA: {"help": help, "choices": tuple(choices), "low": low, "high": high, "above": above}}
+    known = {"choices": tuple(choices), "low": low, "high": high, "above": above, "optional": optional}
+    metadata = {_METADATA: {"help": help, **known}}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -140,8 +145,11 @@ def parameters_of(owner: type) -> dict[str, Parameter]:
 
 
 def values_of(instance: Any) -> dict[str, Any]:
-    """All parameter values of an instance as JSON-able values: what goes into the cell's key."""
-    values = {name: getattr(instance, name) for name in parameters_of(type(instance))}
+    """The parameter values of an instance as JSON-able values, what goes into the cell's key: all but the optional
+    ones that are at their default.
+    """
+    known = parameters_of(type(instance)).items()
+    values = {name: v for name, p in known if (v := getattr(instance, name)) != p.default or not p.optional}
     return {name: str(value) if isinstance(value, Range) else value for name, value in values.items()}
 
 

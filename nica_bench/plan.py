@@ -11,7 +11,7 @@ from nica_bench.parameters import values_of
 from nica_bench.record import CellSpec, Record, Status
 from nica_bench.scenario import Scenario
 
-__all__ = ["Cell", "Group", "grouped", "make_cells", "parse_seeds", "pending"]
+__all__ = ["Cell", "Group", "grouped", "make_cells", "parse_seeds", "pending", "seeds_text"]
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,14 @@ class Group:
 
     @property
     def label(self) -> str:
-        """`gin on gauss-2of10, 5 cells`."""
+        """`gin on gauss-2of10`."""
         first = self.cells[0]
-        return f"{first.method.label} on {first.scenario.label}, {len(self.cells)} cells"
+        return f"{first.method.label} on {first.scenario.label}"
+
+    @property
+    def together(self) -> bool:
+        """Whether the cells are fitted at once."""
+        return self.cells[0].method.replicated
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -71,6 +76,17 @@ def parse_seeds(text: str) -> list[int]:
             raise UsageError(f"seeds are written low:high with 0 <= low < high, got '{text}'")
         seeds.extend(range(first, last))
     return list(dict.fromkeys(seeds))
+
+
+def seeds_text(seeds: Iterable[int]) -> str:
+    """Seeds as `parse_seeds` reads them: `0:5,8`."""
+    runs: list[list[int]] = []
+    for seed in sorted(set(seeds)):
+        if runs and runs[-1][1] == seed:
+            runs[-1][1] += 1
+        else:
+            runs.append([seed, seed + 1])
+    return ",".join(str(low) if high == low + 1 else f"{low}:{high}" for low, high in runs)
 
 
 def make_cells(
@@ -101,9 +117,9 @@ def grouped(cells: Iterable[Cell], jobs: int, memory: float) -> list[Group]:
     for (scenario, method), members in families.items():
         size = -(-len(members) // jobs)
         if method.replicated:
-            points = int(getattr(scenario, "samples", 50_000))
-            conditions = int(getattr(scenario, "conditions", 1))
-            each = method.bytes_per_replicate(points, scenario.dimensions, conditions, scenario.latents)
+            each = method.bytes_per_replicate(
+                scenario.samples, scenario.dimensions, scenario.conditions, scenario.latents
+            )
             size = max(1, min(size, int(memory / each)))
         groups += [Group(tuple(members[i : i + size])) for i in range(0, len(members), size)]
     return groups

@@ -19,7 +19,7 @@ import psutil
 
 from nica_bench._version import __version__
 
-__all__ = ["checkout", "peak_memory_bytes", "provenance"]
+__all__ = ["checkout", "package_version", "peak_memory_bytes", "provenance"]
 
 _PACKAGES = ("torch", "numpy", "scipy", "scikit-learn")
 _SLURM = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID")
@@ -125,7 +125,8 @@ def _output(command: list[str], environment: dict[str, str] | None = None) -> st
     return done.stdout.decode(errors="replace")
 
 
-def _version(package: str) -> str | None:
+def package_version(package: str) -> str | None:
+    """Version of an installed package, or None where it is missing."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -149,7 +150,7 @@ def _cpu() -> str:
 @functools.cache
 def _machine() -> dict[str, Any]:
     return {
-        "versions": {package: _version(package) for package in _PACKAGES},
+        "versions": {package: package_version(package) for package in _PACKAGES},
         "python": platform.python_version(),
         "platform": platform.platform(),
         "host": platform.node(),

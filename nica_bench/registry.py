@@ -42,7 +42,13 @@ def _installed(package: str, base: type[T]) -> list[type[T]]:
     folder = importlib.import_module(package)
     found: list[type[T]] = []
     for entry in pkgutil.iter_modules(folder.__path__, package + "."):
-        found += _classes(importlib.import_module(entry.name), base)
+        try:
+            found += _classes(importlib.import_module(entry.name), base)
+        except Exception as error:
+            spec = importlib.util.find_spec(entry.name)
+            path = Path(spec.origin) if spec is not None and spec.origin else Path(entry.name)
+            line = _line_of(error, path)
+            raise UsageError(f"{path}{line} does not import: {type(error).__name__}: {error}") from error
     for point in importlib.metadata.entry_points(group=package):
         try:
             loaded = point.load()

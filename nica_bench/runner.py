@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
-from nica_bench.method import Method, Progress
-from nica_bench.plan import Cell, Group, grouped, make_cells, pending
+from nica_bench.environment import usable_cores
+from nica_bench.method import Method
+from nica_bench.plan import Cell, grouped, make_cells, pending
 from nica_bench.record import Record, Status
+from nica_bench.reporter import Reporter
 from nica_bench.scenario import Scenario
 from nica_bench.store import Store
 from nica_bench.work import Setting, failed_record
@@ -26,7 +27,15 @@ MEMORY_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will do."""
+    """What a run will do.
+
+    Args:
+        store: where the records are.
+        cells: all cells of the grid.
+        pending: those to be computed.
+        skipped: those whose method makes no sense on their scenario, with the reason.
+        broken: why a file that should be a record is none, by path.
+    """
 
     store: Store
     cells: list[Cell]
@@ -53,6 +62,7 @@ def make_plan(
         retry: statuses that are computed again.
         force: compute everything again.
     """
+    store.clean()
     scan = store.scan()
     cells = make_cells(scenarios, methods, seeds, inits)
     todo = pending(cells, scan.records, retry, force)
@@ -64,14 +74,15 @@ def make_plan(
 def execute(
     plan: Plan,
     *,
-    device: str,
-    jobs: int | None,
-    timeout: float | None,
-    compile: bool,
-    modules: tuple[str, ...],
-    report: Callable[[Group, Progress | None], None],
+    device: str = "auto",
+    jobs: int | None = None,
+    timeout: float | None = None,
+    compile: bool = False,
+    debug: bool = False,
+    modules: tuple[str, ...] = (),
+    reporter: Reporter | None = None,
 ) -> list[Record]:
-    """Compute what is pending and return the records of all the plan's cells.
+    """Compute what is pending and return the records of all the plan's cells, in the plan's order.
 
     Args:
         plan: what to do.
@@ -79,22 +90,34 @@ def execute(
         jobs: worker processes; None is one for each core.
         timeout: most seconds a cell.
         compile: use torch.compile.
+        debug: print the traceback of a cell that fails.
         modules: method files that workers load.
-        report: takes the progress of groups.
+        reporter: is told how the run goes on; None is silent.
+
+    Raises:
+        UsageError: for a device or a compiler that is not there.
+        NicaBenchError: if records can't be written any more; what is finished is kept.
     """
-    setting = Setting(str(plan.store.folder), device, compile, tuple(sys.argv))
+    setting = Setting(str(plan.store.folder), device, compile, tuple(sys.argv), debug)
     for cell, reason in plan.skipped:
         plan.store.write(failed_record(cell, Status.SKIPPED, reason, setting, time.time()))
     if plan.pending:
-        from nica_bench.training.device import check_compiler, resolve_device
         from nica_bench.workers import run_groups
 
-        if compile:
-            check_compiler()
-        setting = replace(setting, device=resolve_device(device))
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        setting = replace(setting, device=_device(device, compile))
+        cores = usable_cores()
         workers = 1 if setting.device != "cpu" else jobs or cores
         memory = MEMORY_SHARE * psutil.virtual_memory().available / workers
-        run_groups(grouped(plan.pending, workers, memory), setting, workers, timeout, modules, report)
-    keys = {c.spec.key for c in plan.cells}
-    return [record for key, record in plan.store.scan().records.items() if key in keys]
+        run_groups(grouped(plan.pending, workers, memory), setting, workers, timeout, modules, reporter or Reporter())
+    return list(plan.store.scan(dict.fromkeys(c.spec.key for c in plan.cells)).records.values())
+
+
+def _device(name: str, compile: bool) -> str:
+    """The device to use; does not wait for torch where it is told."""
+    if name == "cpu" and not compile:
+        return name
+    from nica_bench.training.device import check_compiler, resolve_device
+
+    if compile:
+        check_compiler()
+    return resolve_device(name)

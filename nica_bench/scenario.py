@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-from nica_bench.dataset import Dataset
+from nica_bench.dataset import Coordinates, Dataset
 from nica_bench.parameters import check_all, label
 
 __all__ = ["Scenario"]
@@ -16,11 +16,15 @@ __all__ = ["Scenario"]
 class Scenario(ABC):
     """A way to make datasets. A subclass is a frozen dataclass whose fields made by `parameter` are its parameters.
 
-    An implementer must give `family`, `equivalence` and `generate`; may give `sized`, `version` and `warnings`.
+    An implementer must give `family`, `equivalence`, `generate`, and a default to `conditions` and `samples`, which are
+    parameters (`conditions: int = parameter(5, ...)`) or, where the data are fixed, `field(default=..., init=False)`.
+    It may give the rest.
 
     Args:
         latents: true number of latents n, from the name `<family>-<n>of<D>`.
         dimensions: number of observed dimensions D, from the name.
+        conditions: number of conditions.
+        samples: number of training points; groups are sized by it.
     """
 
     family: ClassVar[str]
@@ -34,6 +38,8 @@ class Scenario(ABC):
 
     latents: int
     dimensions: int
+    conditions: int
+    samples: int
 
     def __post_init__(self) -> None:
         check_all(self, self.name)
@@ -47,6 +53,16 @@ class Scenario(ABC):
     def label(self) -> str:
         """The name with those parameters that are not at their default: `gauss-2of10[conditions=3]`."""
         return label(self.name, self)
+
+    @property
+    def distribution_name(self) -> str | None:
+        """Name of the latents' conditional distribution in `nica_bench.latents.FAMILIES`; None where there is none."""
+        return None
+
+    @property
+    def mixed_coordinates(self) -> Coordinates:
+        """What is mixed: the latents themselves, "z", or their "natural" coordinate (see `Dataset`)."""
+        return "z"
 
     @abstractmethod
     def generate(self, seed: int) -> Dataset:

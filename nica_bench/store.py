@@ -8,30 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import hashlib
-import io
 import json
 import os
 import re
-import secrets
-import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
+from nica_bench.arrays import pack, unpack
+from nica_bench.atomic import is_temporary, locked, reason, remove_stale, sync_folder, temporary
 from nica_bench.errors import NicaBenchError, UsageError
 from nica_bench.record import Record, RecordError
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["STORE_FORMAT", "Scan", "Store", "StoreError"]
 
@@ -40,8 +32,6 @@ STORE_FORMAT = 1
 
 _MARKER = "nica-bench.json"
 _CELLS = "cells"
-_TEMPORARY = ".tmp-"
-_STALE_SECONDS = 3600.0
 _RECORD_NAME = re.compile(r"[0-9a-f]{64}\.json")
 
 
@@ -54,7 +44,7 @@ class Scan:
     """What a store holds.
 
     Args:
-        records: whole records by key, in the order of their keys.
+        records: whole records by key.
         broken: why a file that should be a record is none, by path.
     """
 
@@ -92,15 +82,27 @@ class Store:
                 store.cells.mkdir(parents=True, exist_ok=True)
                 marker = store.folder / _MARKER
                 if not marker.exists():
-                    os.replace(_temporary(store.folder, json.dumps({"format": STORE_FORMAT}).encode()), marker)
-                    _sync_folder(store.folder)
+                    os.replace(temporary(store.folder, json.dumps({"format": STORE_FORMAT}).encode()), marker)
+                    sync_folder(store.folder)
                 # Root ignores permission bits and a read-only disk has its own: only writing shows what is possible.
-                _temporary(store.cells, bytes(4096)).unlink()
+                temporary(store.cells, bytes(4096)).unlink()
         except OSError as error:
             verb = "written to" if create else "read"
-            raise UsageError(
-                f"{folder} cannot be {verb}: {_reason(error)}; choose another folder with --out"
-            ) from error
+            raise UsageError(f"{folder} cannot be {verb}: {reason(error)}; choose another folder with --out") from error
+        return store
+
+    @classmethod
+    def preview(cls, folder: Path | str) -> Self:
+        """Check a folder like `open` but make nothing in it: one that does not exist holds no records.
+
+        Raises:
+            UsageError: as `open`.
+        """
+        store = cls(Path(folder).absolute())
+        try:
+            store._check(create=True)
+        except OSError as error:
+            raise UsageError(f"{folder} cannot be read: {reason(error)}; choose another folder with --out") from error
         return store
 
     @property
@@ -123,7 +125,10 @@ class Store:
                 before is left as it was (unless it is the renaming that fails).
         """
         path, npz = self._path(record.key), self._path(record.key, ".npz")
-        packed = _pack(arrays, npz) if arrays else None
+        try:
+            packed = pack(arrays) if arrays else None
+        except ValueError as error:
+            raise StoreError(f"cannot write {npz}: {error}") from error
         described = None
         if packed:
             digest = hashlib.sha256(packed).hexdigest()
@@ -134,9 +139,9 @@ class Store:
         try:
             # All that needs space on the disk is done before anything that others see is touched.
             if packed:
-                waiting.append(_temporary(self.cells, packed))
-            waiting.append(_temporary(self.cells, text.encode()))
-            with self._lock():
+                waiting.append(temporary(self.cells, packed))
+            waiting.append(temporary(self.cells, text.encode()))
+            with locked(self.cells):
                 # Between the renames below, a kill must leave a missing cell, not old numbers with new arrays.
                 if packed or npz.exists():
                     path.unlink(missing_ok=True)
@@ -145,13 +150,13 @@ class Store:
                 else:
                     npz.unlink(missing_ok=True)
                 os.replace(waiting[-1], path)
-            _sync_folder(self.cells)
+            sync_folder(self.cells)
         except OSError as error:
-            raise StoreError(f"cannot write {path}: {_reason(error)}; finished cells are kept") from error
+            raise StoreError(f"cannot write {path}: {reason(error)}; finished cells are kept") from error
         finally:
-            for temporary in waiting:
+            for leftover in waiting:
                 with contextlib.suppress(OSError):
-                    temporary.unlink(missing_ok=True)
+                    leftover.unlink(missing_ok=True)
         return record
 
     def read(self, key: str) -> Record:
@@ -162,7 +167,7 @@ class Store:
         except FileNotFoundError:
             raise StoreError(f"{path} does not exist") from None
         except (OSError, ValueError, RecursionError, RecordError) as error:
-            raise StoreError(f"{path} is broken: {_reason(error)}") from error
+            raise StoreError(f"{path} is broken: {reason(error)}") from error
 
     def arrays(self, key: str) -> dict[str, NDArray[Any]]:
         """The arrays of a cell by name; none where it has none.
@@ -180,27 +185,29 @@ class Store:
                 return self.arrays(key)
             if hashlib.sha256(packed).hexdigest() != described["sha256"]:
                 raise ValueError("its SHA-256 is not the one in the record")
-            with np.load(io.BytesIO(packed), allow_pickle=False) as file:
-                return {name: file[name] for name in file.files}
+            return unpack(packed)
         except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise StoreError(f"{path} is broken: {_reason(error)}") from error
+            raise StoreError(f"{path} is broken: {reason(error)}") from error
 
-    def scan(self) -> Scan:
-        """Read all records. Of arrays only the size is checked; files that vanish meanwhile are left out.
+    def scan(self, keys: Iterable[str] | None = None) -> Scan:
+        """Read records. Of arrays only the size is checked; files that vanish meanwhile are left out.
+
+        Args:
+            keys: of the cells to read, in this order; None reads all that are there, in the order of their keys.
 
         Raises:
             StoreError: if the folder cannot be listed.
         """
         scan = Scan()
-        for name in self._names():
-            path = self.cells / name
+        paths = [self.cells / name for name in self._names()] if keys is None else map(self._path, keys)
+        for path in paths:
             try:
                 record = self._load(path)
                 scan.records[record.key] = record
             except FileNotFoundError:
                 continue
             except (OSError, ValueError, RecursionError, RecordError) as error:
-                scan.broken[path] = _reason(error)
+                scan.broken[path] = reason(error)
         return scan
 
     def find(self, prefix: str) -> str:
@@ -225,14 +232,7 @@ class Store:
 
     def clean(self) -> int:
         """Remove what killed processes left half-written an hour ago or longer; the number of files removed."""
-        removed = 0
-        for folder in (self.folder, self.cells):
-            for path in folder.glob(_TEMPORARY + "*"):
-                with contextlib.suppress(OSError):  # another process may be cleaning too
-                    if time.time() - path.stat().st_mtime > _STALE_SECONDS:
-                        path.unlink()
-                        removed += 1
-        return removed
+        return remove_stale(self.folder) + remove_stale(self.cells)
 
     def _path(self, key: str, suffix: str = ".json") -> Path:
         if not _RECORD_NAME.fullmatch(key + ".json"):
@@ -245,14 +245,15 @@ class Store:
         except FileNotFoundError:  # prepared for, but nothing was written yet
             return []
         except OSError as error:
-            raise StoreError(f"cannot list {self.cells}: {_reason(error)}") from error
+            raise StoreError(f"cannot list {self.cells}: {reason(error)}") from error
 
     def _load(self, path: Path) -> Record:
         """A record that was checked against its name and its arrays. FileNotFoundError: there is no such record."""
         try:
             return self._load_once(path)
         except (ValueError, RecordError):
-            return self._load_once(path)  # a cell that was being replaced is whole the second time
+            with locked(self.cells):  # a cell that was being replaced is whole where nobody replaces it
+                return self._load_once(path)
 
     def _load_once(self, path: Path) -> Record:
         record = Record.from_json(json.loads(path.read_bytes()))
@@ -292,7 +293,7 @@ class Store:
             return
         # A process that is preparing the folder at this moment may have made an empty one and temporary files.
         ours = [_CELLS] if self.cells.is_dir() else []
-        other = [n for n in names if n not in ours and not n.startswith(_TEMPORARY)]
+        other = [n for n in names if n not in ours and not is_temporary(n)]
         other += [f"{_CELLS}/{n}" for n in inside if not n.startswith(".")]
         if other:
             raise UsageError(
@@ -302,67 +303,3 @@ class Store:
         if not create:
             what = "holds no nica-bench records" if self.folder.exists() else "does not exist"
             raise UsageError(f"{self.folder} {what}")
-
-    @contextlib.contextmanager
-    def _lock(self) -> Iterator[None]:
-        """One process at a time renames. A few disks have no locks: two writers of a cell may leave it broken there."""
-        with contextlib.ExitStack() as stack:
-            if fcntl is not None:
-                with contextlib.suppress(OSError):
-                    file = stack.enter_context(open(self.cells / ".lock", "ab"))
-                    fcntl.flock(file, fcntl.LOCK_EX)
-                    # Closing is not enough where a forked child holds a copy of the file.
-                    stack.callback(fcntl.flock, file, fcntl.LOCK_UN)
-            yield
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "the disk is full"
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)):
-        return f"not JSON, or cut off ({error})"
-    return str(error) or type(error).__name__
-
-
-def _pack(arrays: Mapping[str, NDArray[Any]], path: Path) -> bytes:
-    """An npz in memory. Unlike `np.savez` it holds no date: the same arrays always give the same bytes."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, values in arrays.items():
-            array = np.asarray(values)
-            if array.dtype.hasobject:
-                raise StoreError(f"cannot write {path}: array '{name}' should hold numbers, got type {array.dtype}")
-            if not re.fullmatch(r"\w[\w.-]*", name):
-                raise StoreError(f"cannot write {path}: names of arrays are letters, digits and '_-.', got '{name}'")
-            member = zipfile.ZipInfo(name + ".npy")
-            member.compress_type = zipfile.ZIP_DEFLATED
-            with file.open(member, "w", force_zip64=True) as stream:
-                np.lib.format.write_array(stream, array, allow_pickle=False)
-    return buffer.getvalue()
-
-
-def _temporary(folder: Path, data: bytes) -> Path:
-    """A new file on the disk with this content, under a name that nobody else uses; none where that fails."""
-    path = folder / f"{_TEMPORARY}{os.getpid()}-{secrets.token_hex(8)}"
-    try:
-        with open(path, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
-        raise
-    return path
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last; not every system can open or flush a folder, and the files are whole without it."""
-    with contextlib.suppress(OSError):
-        number = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 import time
 import traceback
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from nica_bench.contract import checked_codes, checked_fits, checked_ranking
 from nica_bench.dataset import Dataset
-from nica_bench.errors import ContractError
 from nica_bench.method import FitSession, Fitted, Progress
 from nica_bench.metrics import Sample, score
 from nica_bench.plan import Cell, Group
@@ -20,9 +22,11 @@ from nica_bench.provenance import peak_memory_bytes, provenance
 from nica_bench.record import Record, Status
 from nica_bench.scenario import Scenario
 from nica_bench.seeds import Streams
-from nica_bench.store import Store, StoreError
+from nica_bench.store import Store
 
 __all__ = ["Setting", "failed_record", "run_group"]
+
+Arrays = dict[str, NDArray[Any]]
 
 KEPT_CODES = 500
 """Test codes kept in a record's arrays, for figures."""
@@ -36,6 +40,7 @@ class Setting:
     device: str
     compile: bool
     command: tuple[str, ...]
+    debug: bool = False
 
 
 @functools.lru_cache(maxsize=32)
@@ -56,56 +61,85 @@ def failed_record(cell: Cell, status: Status, message: str, setting: Setting, st
     )
 
 
-def run_group(group: Group, setting: Setting, started_cell: Callable[[int], None], report: Any) -> None:
+def run_group(group: Group, setting: Setting, send: Callable[[str, Any], None]) -> None:
     """Run all cells of a group and write their records.
 
     Args:
         group: the cells.
         setting: of the run.
-        started_cell: called with a cell's index before it is fitted (a replicated method's cells start together).
-        report: takes the progress of a fit.
+        send: takes ("begun", i) before cell i is fitted (a replicated method's cells begin together), ("step",
+            progress) now and then during a fit, and ("cell", i) when the record of cell i is on the disk.
+
+    Raises:
+        StoreError: if a record can't be written.
     """
     store = Store.open(setting.out)
     method = group.cells[0].method
-    session = FitSession(setting.device, setting.compile, report)
-    parts = [group.cells] if method.replicated else [(cell,) for cell in group.cells]
-    done = 0
-    for cells in parts:
-        started = time.time()
-        started_cell(done)
-        fitted: list[Fitted] = []
-        failure: tuple[Status, str] | None = None
-        try:
-            data = [_dataset(c.scenario, c.seed) for c in cells]
-            seen = [d.observations(**method.told()) for d in data]
-            streams = [Streams(c.seed, c.init) for c in cells]
-            wall, cpu = time.time(), time.process_time()
-            fitted = method.fit_group(seen, streams, session)
-            if len(fitted) != len(cells):
-                raise ContractError(f"fit_group must return {len(cells)} fits, got {len(fitted)}")
-            cost = {
-                "wall_seconds": (time.time() - wall) / len(cells),
-                "cpu_seconds": (time.process_time() - cpu) / len(cells),
-                "peak_memory_bytes": peak_memory_bytes(),
-            }
-        except Exception as error:
-            failure = _failure(error)
-        for i, cell in enumerate(cells):
-            if failure is not None:
-                record, arrays = failed_record(cell, *failure, setting, started), None
-            else:
-                try:
-                    record, arrays = _scored(cell, data[i], fitted[i], cost, setting, started)
-                except Exception as error:
-                    record, arrays = failed_record(cell, *_failure(error), setting, started), None
+    places = {cell: i for i, cell in enumerate(group.cells)}
+    session = FitSession(setting.device, setting.compile, _Throttle(lambda progress: send("step", progress)))
+    for cells in [group.cells] if method.replicated else [(cell,) for cell in group.cells]:
+        send("begun", places[cells[0]])
+        for cell, record, arrays in _outcomes(cells, setting, session):
             store.write(record, arrays)
-            done += 1
-            report(Progress(done, len(group.cells)))
+            send("cell", places[cell])
 
 
-def _failure(error: Exception) -> tuple[Status, str]:
-    if isinstance(error, StoreError):
-        raise error
+class _Throttle:
+    """Passes a fit's progress on ten times a second at most: a fit may report at every step."""
+
+    def __init__(self, report: Callable[[Progress], None]) -> None:
+        self._report = report
+        self._next = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now >= self._next or progress.step == progress.steps:
+            self._next = now + 0.1
+            self._report(progress)
+
+
+def _outcomes(
+    cells: Sequence[Cell], setting: Setting, session: FitSession
+) -> Iterator[tuple[Cell, Record, Arrays | None]]:
+    """Make the data, fit and score cells that are fitted at once; one whose data can't be made leaves the others."""
+    started = time.time()
+    method = cells[0].method
+    data: dict[Cell, Dataset] = {}
+    for cell in cells:
+        try:
+            data[cell] = _dataset(cell.scenario, cell.seed)
+        except Exception as error:
+            yield cell, failed_record(cell, *_failure(error, setting), setting, started), None
+    if not data:
+        return
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("default")
+            seen = [d.observations(**method.told()) for d in data.values()]
+            streams = [Streams(c.seed, c.init) for c in data]
+            wall, cpu = time.time(), time.process_time()
+            fits = checked_fits(method, method.fit_group(seen, streams, session), len(data))
+        cost = {
+            "wall_seconds": (time.time() - wall) / len(data),
+            "cpu_seconds": (time.process_time() - cpu) / len(data),
+            "peak_memory_bytes": peak_memory_bytes(),
+        }
+    except Exception as error:
+        status, message = _failure(error, setting)
+        for cell in data:
+            yield cell, failed_record(cell, status, message, setting, started), None
+        return
+    notes = list(dict.fromkeys(f"{w.category.__name__}: {w.message}".partition("\n")[0] for w in caught))
+    for (cell, dataset), fitted in zip(data.items(), fits, strict=True):
+        try:
+            yield cell, *_scored(cell, dataset, fitted, notes, cost, setting, started)
+        except Exception as error:
+            yield cell, failed_record(cell, *_failure(error, setting), setting, started), None
+
+
+def _failure(error: Exception, setting: Setting) -> tuple[Status, str]:
+    if setting.debug:
+        traceback.print_exception(error)
     memory = isinstance(error, MemoryError) or "out of memory" in str(error).lower()
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f" ({last.filename.rsplit('/', 1)[-1]}, line {last.lineno})"
@@ -113,23 +147,22 @@ def _failure(error: Exception) -> tuple[Status, str]:
 
 
 def _scored(
-    cell: Cell, data: Dataset, fitted: Fitted, cost: dict[str, Any], setting: Setting, started: float
-) -> tuple[Record, dict[str, Any]]:
+    cell: Cell,
+    data: Dataset,
+    fitted: Fitted,
+    notes: list[str],
+    cost: dict[str, Any],
+    setting: Setting,
+    started: float,
+) -> tuple[Record, Arrays]:
     """Encode, check the contract, score."""
     method = cell.method
     samples = []
     for name, split in (("validation", data.validation), ("test", data.test)):
-        codes = np.asarray(fitted.encode(split.x, split.u if method.uses_conditions else None))
-        if codes.ndim != 2 or codes.shape[0] != split.x.shape[0]:
-            raise ContractError(
-                f"{method.name}: {name} codes need shape ({split.x.shape[0]}, codes), got {codes.shape}"
-            )
-        samples.append(Sample(split.z, codes, split.u))
-    importance = np.asarray(fitted.importance)
-    if importance.shape != (samples[0].codes.shape[1],):
-        raise ContractError(
-            f"{method.name}: importance needs shape ({samples[0].codes.shape[1]},), got {importance.shape}"
-        )
+        samples.append(Sample(split.z, checked_codes(method, fitted, split, name), split.u))
+    codes = samples[0].codes.shape[1]
+    importance = checked_ranking(method, "importance", fitted.importance, codes)
+    rankings = {name: checked_ranking(method, name, values, codes) for name, values in fitted.rankings.items()}
     streams = Streams(cell.seed, cell.init)
     scores = score(
         samples[0], samples[1], importance, streams.numpy("evaluation"), knows_dimension=method.knows_dimension
@@ -147,7 +180,7 @@ def _scored(
         status=status,
         told=method.told(),
         message=message,
-        notes=scores.notes,
+        notes=[*scores.notes, *notes],
         kind=method.kind(),
         truth={**data.truth, "equivalence": cell.scenario.equivalence},
         difficulty=dict(data.difficulty),
@@ -160,11 +193,12 @@ def _scored(
     arrays = {
         "importance": importance,
         "correlation": scores.correlation,
+        "slopes": scores.slopes,
         "assignment": np.array([scores.assignment.codes, scores.assignment.signs]),
         "codes": samples[1].codes[:KEPT_CODES],
         "z": samples[1].z[:KEPT_CODES],
         "u": samples[1].u[:KEPT_CODES],
-        **{f"ranking_{name}": np.asarray(values) for name, values in fitted.rankings.items()},
+        **{f"ranking_{name}": values for name, values in rankings.items()},
     }
     if fitted.loss_curve is not None:
         arrays["loss"] = fitted.loss_curve

@@ -2,69 +2,63 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any
+from pathlib import Path
 
 from nica_bench.errors import NicaBenchError
-from nica_bench.method import Progress
 from nica_bench.plan import Group
 from nica_bench.record import Status
+from nica_bench.reporter import Reporter
 from nica_bench.store import Store
 from nica_bench.work import Setting, failed_record, run_group
 
 __all__ = ["run_groups"]
 
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_FAILED_STARTS = 3
+"""Workers that may end in a row before they are ready for work; the run is given up then."""
+
 
 @dataclass
 class _Worker:
+    """A process and what it is at.
+
+    Args:
+        ready: it has started and loaded the method files.
+        group: what it works on, if anything.
+        begun: index of the cell in the group that was begun last.
+        since: when that was, seconds since 1970.
+        finished: indices of the group's cells whose records are written.
+        gone: it has ended.
+    """
+
     process: SpawnProcess
     pipe: Connection
+    ready: bool = False
     group: Group | None = None
     begun: int = 0
     since: float = field(default_factory=time.time)
+    finished: set[int] = field(default_factory=set)
     gone: bool = False
 
-
-def _serve(pipe: Connection, setting: Setting, modules: tuple[str, ...]) -> None:
-    """A worker's life: groups in, progress out; it ends when its parent is gone."""
-    from pathlib import Path
-
-    from nica_bench.registry import load_method_file
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for path in modules:
-        load_method_file(Path(path))
-    pipe.send(("ready", None))
-    try:
-        while True:
-            group = pipe.recv()
-            try:
-                run_group(
-                    group, setting, lambda i: pipe.send(("begun", i)), lambda progress: pipe.send(("step", progress))
-                )
-            except NicaBenchError as error:
-                pipe.send(("fatal", str(error)))
-                return
-            pipe.send(("done", None))
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        return
-
-
-def _start(setting: Setting, modules: tuple[str, ...]) -> _Worker:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, setting, modules), daemon=True)
-    process.start()
-    theirs.close()
-    return _Worker(process, ours)
+    def ending(self) -> str:
+        """How the process ended, for people."""
+        code = self.process.exitcode
+        if code is not None and code < 0:
+            with contextlib.suppress(ValueError):
+                return signal.Signals(-code).name
+        return f"exit code {code}"
 
 
 def run_groups(
@@ -73,7 +67,7 @@ def run_groups(
     jobs: int,
     timeout: float | None,
     modules: tuple[str, ...],
-    report: Callable[[Group, Progress | None], None],
+    reporter: Reporter,
 ) -> None:
     """Run groups on worker processes and return when each of their cells has a record.
 
@@ -83,85 +77,174 @@ def run_groups(
         jobs: most workers at once.
         timeout: most seconds a cell; cells that train together have their sum.
         modules: method files that a worker loads first.
-        report: takes a group's progress, None when it has ended.
+        reporter: is told how the groups go on.
 
     Raises:
-        NicaBenchError: if records can't be written any more; what is finished is kept.
+        NicaBenchError: if records can't be written any more, or workers can't be started; what is finished is kept.
     """
     store = Store.open(setting.out)
     queue = deque(groups)
     # as many threads as a worker uses: set before it imports its numerical libraries
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    for name in _THREADS:
         os.environ.setdefault(name, "1")
-    workers = [_start(setting, modules) for _ in range(min(jobs, len(groups)))]
+    workers: list[_Worker] = []
+    failed_starts = 0
     try:
+        workers += [_start(setting, modules) for _ in range(min(jobs, len(groups)))]
         while queue or any(w.group for w in workers):
-            ready = wait([w.pipe for w in workers], timeout=0.5)
-            for i, worker in enumerate(workers):
-                if worker.pipe in ready:
-                    _listen(worker, queue, report)
-                if worker.group is None:
-                    if worker.gone and queue:
-                        workers[i] = _start(setting, modules)
-                    continue
-                limit = timeout and timeout * (len(worker.group.cells) if _together(worker.group) else 1)
-                status = message = None
+            heard = wait([end for w in workers for end in (w.pipe, w.process.sentinel)], timeout=0.5)
+            for worker in list(workers):
+                if worker.pipe in heard or worker.process.sentinel in heard:
+                    _listen(worker, queue, reporter)
+                    failed_starts = 0 if worker.ready else failed_starts
+                status, message = _trouble(worker, timeout)
+                if status is not None:
+                    _give_up(worker, status, message, store, setting, queue, reporter)
                 if worker.gone:
-                    code = worker.process.exitcode or 0
-                    name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-                    status, message = Status.KILLED, f"the worker process ended: {name}"
-                elif limit and time.time() - worker.since > limit:
-                    worker.process.kill()
-                    status, message = Status.TIMEOUT, f"took longer than the limit of {timeout:g} s a cell"
-                if status is not None and message is not None:
-                    _give_up(worker, status, message, store, setting, queue)
-                    report(worker.group, None)
+                    workers.remove(worker)
                     worker.pipe.close()
-                    workers[i] = _start(setting, modules)
+                    failed_starts += not worker.ready
+                    if failed_starts >= _FAILED_STARTS:
+                        raise NicaBenchError(f"worker processes end before they begin: {worker.ending()}")
+                    if queue:
+                        workers.append(_start(setting, modules))
+        for worker in workers:
+            worker.pipe.close()  # tells it to end
+        for worker in workers:
+            worker.process.join(5)
     finally:
-        for worker in workers:
-            worker.process.kill()
-        for worker in workers:
-            worker.process.join()
+        # a second Ctrl-C must not leave workers behind: this process would wait for them at its end
+        with _held_back(signal.SIGINT, signal.SIGTERM):
+            for worker in workers:
+                worker.process.kill()
+            for worker in workers:
+                worker.process.join()
 
 
-def _together(group: Group) -> bool:
-    return group.cells[0].method.replicated
+def _start(setting: Setting, modules: tuple[str, ...]) -> _Worker:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    # not daemonic: a method may use processes of its own
+    process = context.Process(target=_serve, args=(theirs, setting, modules))
+    if os.name == "posix":
+        resource_tracker.ensure_running()  # starting it on the way would let Ctrl-C through again
+    with _held_back(signal.SIGINT):  # a terminal sends it to all processes, but the parent ends its workers itself
+        process.start()
+    theirs.close()
+    return _Worker(process, ours)
 
 
-def _listen(worker: _Worker, queue: deque[Group], report: Callable[[Group, Progress | None], None]) -> None:
+@contextlib.contextmanager
+def _held_back(*signals: signal.Signals) -> Iterator[None]:
+    """Keep signals from this process until the end, and from a process started meanwhile for good."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _listen(worker: _Worker, queue: deque[Group], reporter: Reporter) -> None:
+    """Take what a worker has sent, and give it work where it has none."""
     try:
         while worker.pipe.poll():
             kind, value = worker.pipe.recv()
             if kind == "fatal":
                 raise NicaBenchError(value)
-            if kind == "begun":
-                worker.begun, worker.since = value, time.time()
-            elif kind == "step" and worker.group:
-                report(worker.group, value)
-            elif kind in ("ready", "done"):
-                if worker.group:
-                    report(worker.group, None)
+            if kind in ("ready", "done"):
+                worker.ready = True
+                if worker.group is not None:
+                    reporter.ended(worker.group)
                 worker.group = queue.popleft() if queue else None
-                worker.begun, worker.since = 0, time.time()
-                if worker.group:
+                worker.begun, worker.since, worker.finished = 0, time.time(), set()
+                if worker.group is not None:
                     worker.pipe.send(worker.group)
-    except (EOFError, ConnectionResetError, BrokenPipeError):
+                    reporter.begun(worker.group)
+            elif worker.group is not None:
+                if kind == "begun":
+                    worker.begun, worker.since = value, time.time()
+                elif kind == "step":
+                    reporter.step(worker.group, value)
+                elif kind == "cell":
+                    worker.finished.add(value)
+                    reporter.cell(worker.group)
+        # a process of the method's own may hold the pipe open after the worker's end
+        worker.gone = not worker.process.is_alive()
+    except (EOFError, OSError):
         worker.process.join(5)
         worker.gone = True
 
 
+def _trouble(worker: _Worker, timeout: float | None) -> tuple[Status | None, str]:
+    """Why a worker's group has to be given up, if so; a worker that takes too long is ended."""
+    group = worker.group
+    if group is None:
+        return None, ""
+    if worker.gone:
+        return Status.KILLED, f"the worker process ended: {worker.ending()}"
+    if timeout is not None and time.time() - worker.since > timeout * (len(group.cells) if group.together else 1):
+        worker.process.kill()
+        worker.process.join()
+        worker.gone = True
+        return Status.TIMEOUT, f"took longer than the limit of {timeout:g} s a cell"
+    return None, ""
+
+
 def _give_up(
-    worker: _Worker, status: Status, message: str, store: Store, setting: Setting, queue: deque[Group]
+    worker: _Worker,
+    status: Status,
+    message: str,
+    store: Store,
+    setting: Setting,
+    queue: deque[Group],
+    reporter: Reporter,
 ) -> None:
     """A row for each cell that was being fitted; the cells behind it go to another worker."""
     group = worker.group
     assert group is not None
-    end = len(group.cells) if _together(group) else worker.begun + 1
-    there = store.scan().records
-    for cell in group.cells[worker.begun : end]:
-        old: Any = there.get(cell.spec.key)
+    worker.group = None
+    end = len(group.cells) if group.together else worker.begun + 1
+    lost = [c for i, c in enumerate(group.cells[:end]) if i >= worker.begun and i not in worker.finished]
+    # a record may be on the disk although the worker could not say so any more
+    there = store.scan(c.spec.key for c in lost).records
+    for cell in lost:
+        old = there.get(cell.spec.key)
         if old is None or old.status is not Status.OK:
             store.write(failed_record(cell, status, message, setting, worker.since))
+        reporter.cell(group)
+    reporter.ended(group)
     if end < len(group.cells):
         queue.appendleft(Group(group.cells[end:]))
+
+
+def _serve(pipe: Connection, setting: Setting, modules: tuple[str, ...]) -> None:
+    """A worker's life: groups in, progress out; it ends when its parent is gone."""
+    from nica_bench.registry import load_method_file
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.dup2(2, 1)  # what a method prints is not part of the run's output
+    try:
+        try:
+            for path in modules:
+                load_method_file(Path(path))
+            pipe.send(("ready", None))
+            while True:
+                group = pipe.recv()
+                run_group(group, setting, lambda kind, value: pipe.send((kind, value)))
+                pipe.send(("done", None))
+        except NicaBenchError as error:
+            pipe.send(("fatal", str(error)))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+
+
+def _end_with_parent() -> None:
+    """End this process at once when its parent has ended: in the middle of a fit it would not notice for long."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

@@ -70,7 +70,7 @@ def test_slurm_ids(monkeypatch):
 
 
 def test_missing_package_is_none():
-    assert module._version("no-such-package-at-all") is None
+    assert module.package_version("no-such-package-at-all") is None
 
 
 def test_clean_checkout(repository):

@@ -188,6 +188,11 @@ def test_numpy_values_are_converted():
     assert through_text(record) == record
 
 
+def test_a_record_without_a_word_of_families_was_not_told():
+    assert make_record(told=TOLD).told == {**TOLD, "family": False}
+    assert make_record(told={**TOLD, "family": True}).told["family"]
+
+
 @pytest.mark.parametrize("name", ["truth", "difficulty", "training", "cost", "provenance"])
 @pytest.mark.parametrize("value", [math.nan, -math.inf, np.float32("inf")])
 def test_non_finite_becomes_null(name, value):
@@ -214,7 +219,10 @@ def test_deep_non_finite_becomes_null():
         ({"notes": [1]}, r"'notes\[0\]': expected a string, got 1"),
         ({"told": {"conditions": True}}, "told has no field 'dimension'"),
         ({"told": {**TOLD, "oracle": 1}}, r"'told\.oracle': expected true or false, got 1"),
-        ({"told": {**TOLD, "labels": True}}, "'told': expected only conditions, dimension, oracle, got 'labels'"),
+        (
+            {"told": {**TOLD, "labels": True}},
+            "'told': expected only conditions, dimension, oracle, family, got 'labels'",
+        ),
         ({"scores": {"mcc": math.nan}}, r"'scores\.mcc': expected a finite number, got nan"),
         ({"scores": {"mcc": None}}, r"'scores\.mcc': expected a number, got None"),
         ({"scores": {"mcc": True}}, r"'scores\.mcc': expected a number, got True"),

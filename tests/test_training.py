@@ -7,11 +7,14 @@ from nica_bench.registry import make_method, make_scenario, method_types
 from nica_bench.seeds import Streams
 from nica_bench.training.data import Batch, Shape
 from nica_bench.training.loop import train
-from nica_bench.training.moments import class_moments, gaussian_class_loss
+from nica_bench.training.moments import class_moments, gaussian_losses
 from nica_bench.training.noise import Noise
 from nica_bench.training.schedules import Cosine, TwoPhase
 
 TORCH = [name for name, m in method_types().items() if m.replicated]
+
+
+EMPTY = Batch(torch.empty(0), torch.empty(0), Noise([], "cpu", "none"))
 
 
 @pytest.fixture(scope="module")
@@ -21,10 +24,7 @@ def datasets():
 
 
 def fit(method, datasets, seeds):
-    seen = [
-        datasets[s].observations(conditions=method.uses_conditions, dimension=method.knows_dimension, oracle=False)
-        for s in seeds
-    ]
+    seen = [datasets[s].observations(**method.told()) for s in seeds]
     return method.fit_group(seen, [Streams(s, 0) for s in seeds], FitSession())
 
 
@@ -53,7 +53,7 @@ def test_training_lowers_the_held_out_loss_and_initialisations_differ(name, data
 def test_a_step_runs_on_the_meta_device(name):
     method = make_method(name)
     generators = [torch.Generator().manual_seed(0) for _ in range(2)]
-    model = method.build(Shape(2, 6, 3, 2), generators, torch.zeros(2, 6, 4)).to("meta")
+    model = method.build(Shape(2, 6, 3, 2, "gamma"), generators, torch.zeros(2, 6, 4)).to("meta")
     noise = Noise([Streams(0), Streams(1)], "meta", "training")
     x, onehot = torch.empty(2, 6, 50, device="meta"), torch.empty(2, 3, 50, device="meta")
     method.loss(model, Batch(x, onehot, noise)).sum().backward()
@@ -79,7 +79,7 @@ def test_class_moments_agree_with_numpy_and_leave_small_classes_out():
                 np.testing.assert_allclose(variances[r, :, k], members.var(1), rtol=1e-10)
                 loss += members.shape[1] / 50 * 0.5 * np.log(members.var(1)).sum()
         loss += 0.5 * 3 * (1 + np.log(2 * np.pi))
-        assert gaussian_class_loss(w, onehot)[r] == pytest.approx(loss, rel=1e-12)
+        assert gaussian_losses(w, onehot)[r].sum() == pytest.approx(loss, rel=1e-12)
 
 
 def test_a_diverging_replicate_is_frozen_and_the_others_go_on():
@@ -92,7 +92,7 @@ def test_a_diverging_replicate_is_frozen_and_the_others_go_on():
 
     def endless():
         while True:
-            yield None
+            yield EMPTY
 
     outcome = train(model, loss, endless(), Cosine(0.1, 200), validation=lambda: None, report=lambda p: None)
     assert outcome.diverged == [None, 0, None]
@@ -110,7 +110,7 @@ def test_a_frozen_replicate_stays_frozen_though_its_loss_is_finite_again():
 
     def endless():
         while True:
-            yield None
+            yield EMPTY
 
     outcome = train(model, loss, endless(), Cosine(0.1, 200), validation=lambda: None, report=lambda p: None)
     assert outcome.diverged == [None, 0]
@@ -127,3 +127,14 @@ def test_two_phases_end_each_replicate_by_itself():
         if epoch == 25:
             assert schedule.scale.tolist() == [0.0, 1.0]
     assert schedule.finished()
+
+
+def test_with_the_papers_schedule_a_replicate_takes_its_own_steps_in_every_group(datasets):
+    method = make_method("gin[schedule=paper,batch=300,blocks=1]")
+    alone = [fit(method, datasets, [seed])[0] for seed in (0, 1)]
+    together = fit(method, datasets, [0, 1])
+    assert len({f.training["steps"] for f in alone}) == 2  # else the test says nothing
+    for a, b in zip(alone, together, strict=True):
+        assert a.training["steps"] == b.training["steps"] == len(a.loss_curve)
+        np.testing.assert_array_equal(a.loss_curve, b.loss_curve)
+        np.testing.assert_array_equal(a.importance, b.importance)

@@ -10,26 +10,24 @@ from typing import Annotated
 
 import typer
 
-from nica_bench.cli.app import app, err, out
+from nica_bench.cli.console import Debug, out, say
 from nica_bench.collection import Collection, collect
 from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.figures.kinds import FIGURE_KINDS, figure_kind
 from nica_bench.plan import parse_seeds
 from nica_bench.tables import BINARY, FORMATS, SUFFIXES, TABLE_KINDS, Query, render, table_kind, terminal_table
 
-__all__: list[str] = []
+__all__ = ["PLOT_HELP", "plot", "report", "table"]
 
 Out = Annotated[list[Path] | None, typer.Option("--out", help="Folder of records; several may be given.")]
 Scenarios = Annotated[list[str] | None, typer.Option("--scenario", "-s", help="Only these scenarios.")]
 Methods = Annotated[list[str] | None, typer.Option("--method", "-m", help="Only these methods.")]
 Seeds = Annotated[str | None, typer.Option("--seeds", help="Only these data seeds, e.g. 0:10.")]
 Metric = Annotated[str | None, typer.Option("--metric", help="Metric; see `list metrics`. Default: mcc.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 
 DEFAULT_OUT = Path("results")
 
 
-@app.command()
 def table(
     out_folder: Out = None,
     scenario: Scenarios = None,
@@ -80,9 +78,9 @@ def _format(chosen: list[str], save: Path | None) -> str:
 
 
 _LISTED = "\n\n".join(f"{name}: {kind.help}" for name, kind in FIGURE_KINDS.items())
+PLOT_HELP = f"Draw a figure of the records in a folder into a PNG, SVG or PDF file.\n\n{_LISTED}"
 
 
-@app.command(help=f"Draw a figure of the records in a folder into a PNG, SVG or PDF file.\n\n{_LISTED}")
 def plot(
     kind: Annotated[str, typer.Argument(help="What to draw; see above.")],
     save: Annotated[Path, typer.Option("--save", help="File that ends in .png, .svg or .pdf.")],
@@ -103,7 +101,6 @@ def plot(
     typer.echo(f"{save}")
 
 
-@app.command()
 def report(
     save: Annotated[Path, typer.Option("--save", help="The page: a file that ends in .html.")] = Path("report.html"),
     out_folder: Out = None,
@@ -136,7 +133,7 @@ def _collection(
 
 def _say(*notes: Iterable[str]) -> None:
     for note in dict.fromkeys(note for several in notes for note in several):
-        err.print(f"note: {note}", markup=False, soft_wrap=True)
+        say(f"note: {note}")
 
 
 def _write(data: bytes, save: Path | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, get_args
 
 import torch
@@ -48,6 +49,8 @@ class Coupling(nn.Module):
         UsageError: fewer than two features, or an unknown kind, zero sum or clamp.
     """
 
+    incompressible: float = 1.0
+    """How much of the volume's change a GIN block takes off, 0 to 1: below 1 it has a log-determinant."""
     zero_sum1: Tensor | None
     zero_sum2: Tensor | None
     subnet1: MLP
@@ -86,7 +89,12 @@ class Coupling(nn.Module):
     @property
     def volume_preserving(self) -> bool:
         """Whether the log-determinant is zero by construction."""
-        return self.scale is None or not self.scale.volume
+        return self.scale is None or not self._scale.volume  # type: ignore[union-attr]
+
+    @property
+    def _scale(self) -> Scale | None:
+        """With the log-determinant while a GIN block is still compressible."""
+        return self.scale if self.incompressible == 1 or self.scale is None else replace(self.scale, volume=True)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Differentiable once.
@@ -99,7 +107,7 @@ class Coupling(nn.Module):
         """
         matrices = self._matrix(self.zero_sum1, x), self._matrix(self.zero_sum2, x)
         parameters = *self.subnet2.flat(), *self.subnet1.flat()
-        y, log_det = Transform.apply(x, self.scale, self.split, *matrices, *parameters)
+        y, log_det = Transform.apply(x, self._scale, self.split, *matrices, *parameters)
         return y, log_det
 
     def inverse(self, y: Tensor) -> Tensor:
@@ -118,7 +126,10 @@ class Coupling(nn.Module):
     def _matrix(self, zero_sum: Tensor | None, like: Tensor) -> Tensor | None:
         if zero_sum is None or self.scale is None:
             return None
-        return zero_sum.to(like.dtype).mul_(self.scale.factor / zero_sum.shape[-1])
+        matrix = zero_sum.to(like.dtype).mul_(self.incompressible * self.scale.factor / zero_sum.shape[-1])
+        if self.incompressible < 1:
+            matrix.diagonal(dim1=1, dim2=2).add_((1 - self.incompressible) * self.scale.factor)
+        return matrix
 
 
 def _zero_sum(how: ZeroSum, size: int, replicates: int) -> Tensor:

@@ -12,6 +12,7 @@ from nica_bench.errors import UsageError
 from nica_bench.flows.alignment import whole_vectors
 from nica_bench.flows.coupling import Coupling, Kind, ZeroSum
 from nica_bench.flows.permutation import Permutation
+from nica_bench.flows.rotation import Rotation
 from nica_bench.flows.transform import Clamp
 
 __all__ = ["Flow"]
@@ -35,6 +36,7 @@ class Flow(nn.Module):
         zero_sum: how GIN's scales come to sum to zero, "mean" or "last"; see `Coupling`.
         clamp: how scales are bounded, "atan" or "tanh"; see `Coupling`.
         identity: start as a permutation of the features (a model). False: every layer random (a mixing).
+        rotations: between the blocks, fixed random rotations in place of the permutations.
         dtype: of the parameters; torch's default where None.
 
     Raises:
@@ -52,6 +54,7 @@ class Flow(nn.Module):
         zero_sum: ZeroSum = "mean",
         clamp: Clamp = "atan",
         identity: bool,
+        rotations: bool = False,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
@@ -60,7 +63,9 @@ class Flow(nn.Module):
         self.permutations = nn.ModuleList()
         self.couplings = nn.ModuleList()
         for _ in range(blocks):
-            self.permutations.append(Permutation(generators, features))
+            self.permutations.append(
+                Rotation(generators, features, dtype) if rotations else Permutation(generators, features)
+            )
             self.couplings.append(
                 Coupling(
                     generators,
@@ -78,6 +83,11 @@ class Flow(nn.Module):
     def volume_preserving(self) -> bool:
         """Whether the log-determinant is zero by construction."""
         return all(cast(Coupling, coupling).volume_preserving for coupling in self.couplings)
+
+    def make_incompressible(self, share: float) -> None:
+        """Set how much of the volume's change GIN's blocks take off: 1 is GIN, 0 the flow without its constraint."""
+        for coupling in self.couplings:
+            cast(Coupling, coupling).incompressible = share
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Differentiable once.

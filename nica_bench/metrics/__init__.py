@@ -3,7 +3,7 @@
 from nica_bench.metrics.correlation import correlation, ranks, remove_condition_means, standardise, usable
 from nica_bench.metrics.knee import DEFAULT_RULE, RULES, estimate_dimension, spectrum
 from nica_bench.metrics.mcc import Assignment, assign, match, matched_correlation, mean_correlation, top_codes
-from nica_bench.metrics.regression import held_out_r2, leakage, r2_affine
+from nica_bench.metrics.regression import held_out_r2, leakage, r2_affine, slopes
 from nica_bench.metrics.scores import METRICS, Metric, Sample, Scores, score
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "ranks",
     "remove_condition_means",
     "score",
+    "slopes",
     "spectrum",
     "standardise",
     "top_codes",

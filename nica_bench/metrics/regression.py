@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nica_bench.metrics.correlation import Matrix, usable
-from nica_bench.metrics.mcc import top_codes
+from nica_bench.metrics.mcc import Assignment, top_codes
 
-__all__ = ["held_out_r2", "leakage", "r2_affine"]
+__all__ = ["held_out_r2", "leakage", "r2_affine", "slopes"]
 
 # Directions of standardised codes with less than this part of the largest singular value are left out. It is above the
 # rounding of single precision: two copies of a float32 code must not be told apart.
@@ -100,3 +100,29 @@ def leakage(
     """
     rest = np.setdiff1d(np.arange(fit_codes.shape[1]), top_codes(importance, fit_z.shape[1]))
     return float(held_out_r2(fit_codes[:, rest], fit_z, test_codes[:, rest], test_z).mean())
+
+
+def slopes(assignment: Assignment, z: NDArray[Any], codes: NDArray[Any]) -> Matrix:
+    """Slope and intercept of the regression of each latent on its own code: the statistic of the paper's Table 1.
+
+    Args:
+        assignment: which code stands for which latent.
+        z: latents, shape (N, n).
+        codes: codes, finite, shape (N, m).
+
+    Returns:
+        Shape (n, 2): slope and intercept of z_i = slope code + intercept; slope 0 where a latent has no code, or one
+        that is constant.
+    """
+    found = np.zeros((z.shape[1], 2))
+    for i, code in enumerate(assignment.codes):
+        latent = np.asarray(z[:, i], dtype=np.float64)
+        found[i] = 0.0, latent.mean()
+        if code >= 0:
+            w = np.asarray(codes[:, code], dtype=np.float64)
+            centred = w - w.mean()
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                slope = (centred @ latent) / (centred @ centred)
+            if np.isfinite(slope):
+                found[i] = slope, latent.mean() - slope * w.mean()
+    return found

@@ -13,7 +13,7 @@ from nica_bench.errors import ContractError
 from nica_bench.metrics.correlation import Matrix, ranks, remove_condition_means, standardise, usable
 from nica_bench.metrics.knee import DEFAULT_RULE, estimate_dimension
 from nica_bench.metrics.mcc import Assignment, match, mean_correlation, top_codes
-from nica_bench.metrics.regression import leakage, r2_affine
+from nica_bench.metrics.regression import leakage, r2_affine, slopes
 
 __all__ = ["METRICS", "Metric", "Sample", "Scores", "score"]
 
@@ -48,6 +48,8 @@ METRICS: dict[str, Metric] = {
         Metric("mcc_spearman", "as mcc, on ranks", -1, 1, True),
         Metric("r2_affine", "held-out R^2 of an affine map from the own top n codes to the latents", 0, 1, True),
         Metric("leakage", "held-out R^2 of an affine map from all codes but the own top n", 0, 1, False),
+        Metric("slope", "mean over latents of the |slope| of a latent on its own code", 0, math.inf, None),
+        Metric("slope_error", "mean over latents of the distance of that |slope| from 1", 0, math.inf, False),
         Metric("dimension", f"number of latents estimated from the own ranking ({DEFAULT_RULE})", 0, math.inf, None),
         Metric("dimension_correct", "1 if the estimated number of latents is the true one", 0, 1, True),
         Metric("chance", "mean |mcc| with the rows of the codes shuffled, at up to 2,000 rows a sample", 0, 1, None),
@@ -98,6 +100,7 @@ class Scores:
         dimensions: the number of latents by every rule; empty for a method that was told.
         assignment: the match behind `mcc`: code index and sign for each latent.
         correlation: Pearson correlation of latents and codes on test data, shape (n, m), signs as they are.
+        slopes: slope and intercept of each latent on its own code, on test data, shape (n, 2).
         notes: what to know beside the numbers, such as "2 of 10 codes are constant".
 
     Raises:
@@ -108,6 +111,7 @@ class Scores:
     dimensions: dict[str, int]
     assignment: Assignment
     correlation: Matrix
+    slopes: Matrix
     notes: list[str]
 
     def __post_init__(self) -> None:
@@ -179,13 +183,16 @@ def score(
         "r2_affine": r2_affine(*parts),
         "leakage": leakage(*parts),
     }
+    regressions = slopes(assignment, test.z, test_codes)
+    sizes = np.abs(regressions[:, 0])
+    values |= {"slope": float(sizes.mean()), "slope_error": float(np.abs(sizes - 1).mean())}
     dimensions: dict[str, int] = {}
     if not knows_dimension:
         dimensions = estimate_dimension(importance)
         values["dimension"] = float(dimensions[DEFAULT_RULE])
         values["dimension_correct"] = float(dimensions[DEFAULT_RULE] == latents)
     values["chance"] = _chance(validation.z, fit_codes[:, top], test.z, test_codes[:, top], rng)
-    return Scores(values, dimensions, assignment, test_table, notes)
+    return Scores(values, dimensions, assignment, test_table, regressions, notes)
 
 
 def _table(z: NDArray[Any], codes: NDArray[Any]) -> Matrix:

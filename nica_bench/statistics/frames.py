@@ -16,9 +16,9 @@ __all__ = ["frame_of", "told_letters"]
 
 
 def told_letters(told: dict[str, bool]) -> str:
-    """What a method is told, in letters: u conditions, n dimension, z latents; - for nothing."""
-    letters = {"conditions": "u", "dimension": "n", "oracle": "z"}
-    return "".join(letter for key, letter in letters.items() if told[key]) or "-"
+    """What a method is told, in letters: u conditions, n dimension, f family, z latents; - for nothing."""
+    letters = {"conditions": "u", "dimension": "n", "family": "f", "oracle": "z"}
+    return "".join(letter for key, letter in letters.items() if told.get(key)) or "-"
 
 
 def frame_of(records: Iterable[Record]) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nica_bench.errors import UsageError, did_you_mean
-from nica_bench.tables import cells, pairs, scores
+from nica_bench.tables import cells, pairs, scores, slopes
 from nica_bench.tables.query import TableKind
 
 __all__ = ["TABLE_KINDS", "table_kind"]
@@ -14,6 +14,7 @@ TABLE_KINDS: dict[str, TableKind] = {
         scores.KIND,
         pairs.KIND,
         pairs.VARIANCE,
+        slopes.KIND,
         cells.DIFFICULTIES,
         cells.FAILURES,
         cells.REPRODUCE,

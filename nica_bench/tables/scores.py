@@ -35,7 +35,7 @@ Member: TypeAlias = tuple[Block, Series]
 Interval = Callable[..., Estimate]
 
 LEGEND = (
-    "told: u conditions, n dimension, z latents (a bound). mcc: median over datasets. "
+    "told: u conditions, n dimension, f family, z latents (a bound). mcc: median over datasets. "
     "adj: (mcc - floor) / (1 - floor). dim: share with the right dimension. "
     "s: a dataset. fail: failed + missing of all cells."
 )

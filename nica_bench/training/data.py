@@ -25,12 +25,14 @@ class Shape:
         dimensions: observed dimensions D.
         conditions: K; 1 for a method that does not use them.
         latents: n where the method is told, else None.
+        family: of the latents' distribution where the method is told, else None.
     """
 
     replicates: int
     dimensions: int
     conditions: int
     latents: int | None
+    family: str | None = None
 
 
 @dataclass(frozen=True)
@@ -41,15 +43,18 @@ class Batch:
         x: observations, shape (R, D, B).
         onehot: conditions, shape (R, K, B).
         noise: the replicates' noise streams.
+        progress: share of the steps that are done, for losses that change on the way; 1 is the final one.
     """
 
     x: Tensor
     onehot: Tensor
     noise: Noise
+    progress: float = 1.0
 
     def normal(self, name: str, features: int) -> Tensor:
         """Fresh standard normal noise of a name, shape (R, features, B)."""
-        return self.noise.normal(name, features, self.x.shape[-1])
+        drawn: Tensor = self.noise.normal(name, features, self.x.shape[-1])
+        return drawn
 
     def augmented(self, sd: float) -> Tensor:
         """x with fresh Gaussian noise, shape (R, D, B)."""

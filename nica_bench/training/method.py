@@ -39,11 +39,13 @@ class TorchMethod(Method):
     """
 
     replicated: ClassVar[bool] = True
+    version: ClassVar[str] = "2"
 
     lr: float = parameter(1e-2, "learning rate at the start", above=0)
     steps: int = parameter(1_000, "optimiser steps of the cosine schedule", low=1)
     batch: int = parameter(1_000, "batch size", low=2)
     schedule: str = parameter("cosine", "cosine, or the paper's two phases to convergence", choices=("cosine", "paper"))
+    clip: float = parameter(0.0, "most the norm of a gradient may be; 0 is no bound", low=0)
 
     @abstractmethod
     def build(self, shape: Shape, generators: Sequence[torch.Generator], x: Tensor) -> nn.Module:
@@ -93,7 +95,7 @@ class TorchMethod(Method):
         prepare(device)
         first = group[0]
         D, K = first.dimensions, first.conditions
-        shape = Shape(len(group), D, K, first.latents)
+        shape = Shape(len(group), D, K, first.latents, first.family)
         data = stack([o.train_x for o in group], [o.train_u for o in group], K, device)
         held_out = stack([o.validation_x for o in group], [o.validation_u for o in group], K, device)
         x, onehot = held_out[:, :D].contiguous(), held_out[:, D:].contiguous()
@@ -107,11 +109,13 @@ class TorchMethod(Method):
             with torch.no_grad():
                 return self.loss(model, Batch(x, onehot, Noise(streams, device, "validation")))
 
+        schedule = make_schedule(self.schedule, self.lr, self.steps, data.shape[-1] // size, len(group))
         outcome = train(
             model,
             torch.compile(loss) if session.compile else loss,
             batches(data, size, D, streams, Noise(streams, device, "training")),
-            make_schedule(self.schedule, self.lr, self.steps, data.shape[-1] // size, len(group)),
+            schedule,
+            clip=self.clip,
             validation=validation,
             report=session.report,
         )
@@ -125,12 +129,12 @@ class TorchMethod(Method):
                 rankings={name: values[r] for name, values in rankings.items()},
                 heldout_loss=float(held_out_loss[r]) / D,
                 training={
-                    "steps": len(outcome.losses),
+                    "steps": schedule.steps_of(r, len(outcome.losses)),
                     "parameters": parameter_count(model),
                     "batch": size,
                     "group": asked,
                 },
-                loss_curve=outcome.losses[:, r].numpy(),
+                loss_curve=outcome.losses[: schedule.steps_of(r, len(outcome.losses)), r].numpy(),
                 diverged=None if (at := outcome.diverged[r]) is None else f"the loss exploded at step {at}",
             )
             for r in range(asked)
@@ -143,7 +147,7 @@ class TorchMethod(Method):
         from nica_bench.training.data import Batch, Shape
         from nica_bench.training.noise import Noise
 
-        shape = Shape(2, dimensions, conditions, latents)
+        shape = Shape(2, dimensions, conditions, latents, "normal")
         generators = [torch.Generator().manual_seed(0) for _ in range(2)]
         model = self.build(shape, generators, torch.zeros(2, dimensions, 2)).to("meta")
         size = min(self.batch, observations)

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["class_moments", "gaussian_class_loss", "gaussian_loss", "within_class_sd"]
+__all__ = ["class_moments", "gaussian_loss", "gaussian_losses", "within_class_sd"]
 
 _SMALLEST = 1e-12
 
@@ -31,11 +31,11 @@ def class_moments(w: Tensor, onehot: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return counts, means, torch.bmm(centred * centred, share)
 
 
-def gaussian_class_loss(w: Tensor, onehot: Tensor) -> Tensor:
-    """Negative log-likelihood of codes under the Gaussian mixture of their own class moments, in nats, shape (R,).
+def gaussian_losses(w: Tensor, onehot: Tensor) -> Tensor:
+    """Negative log-likelihood of each code under the Gaussian mixture of its own class moments, in nats, shape (R, D).
 
-    With the moments of the batch itself, eq. 10 is the mean over points of sum_i log sigma_i(u), and a constant. A
-    class with fewer than two members in the batch has no variance and is left out; its share of the loss is 0.
+    With the moments of the batch itself, eq. 10 is the mean over points of log sigma(u), and a constant. A class with
+    fewer than two members in the batch has no variance and is left out; its share of the loss is 0.
 
     Args:
         w: codes, shape (R, D, B).
@@ -44,12 +44,11 @@ def gaussian_class_loss(w: Tensor, onehot: Tensor) -> Tensor:
     counts, _, variances = class_moments(w, onehot)
     known = counts >= 2
     logs = torch.where(known, variances, 1.0).clamp_min(_SMALLEST).log()
-    constant = 0.5 * w.shape[1] * (1 + math.log(2 * math.pi))
-    return 0.5 * (logs * (counts / w.shape[-1])).sum((1, 2)) + constant
+    return 0.5 * (logs * (counts / w.shape[-1])).sum(-1) + 0.5 * (1 + math.log(2 * math.pi))
 
 
 def gaussian_loss(w: Tensor, onehot: Tensor, means: Tensor, log_sds: Tensor) -> Tensor:
-    """Negative log-likelihood of codes under given class moments, in nats, shape (R,).
+    """Negative log-likelihood of each code under given class moments, in nats, shape (R, D).
 
     Args:
         w: codes, shape (R, D, B).
@@ -58,7 +57,7 @@ def gaussian_loss(w: Tensor, onehot: Tensor, means: Tensor, log_sds: Tensor) -> 
     """
     log_sd = torch.bmm(log_sds, onehot)
     standard = (w - torch.bmm(means, onehot)) * torch.exp(-log_sd)
-    return (0.5 * standard**2 + log_sd).mean(-1).sum(1) + 0.5 * w.shape[1] * math.log(2 * math.pi)
+    return (0.5 * standard**2 + log_sd).mean(-1) + 0.5 * math.log(2 * math.pi)
 
 
 def within_class_sd(w: Tensor, onehot: Tensor) -> Tensor:

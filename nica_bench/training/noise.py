@@ -31,6 +31,8 @@ class Noise:
         self._generators: dict[str, list[torch.Generator]] = {}
         self._drawn: dict[str, tuple[Tensor, int]] = {}
 
+    # drawing changes the stream's state at every call: compiled, it would be compiled again and again
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def normal(self, name: str, features: int, batch: int) -> Tensor:
         """The next numbers of a name, shape (R, features, batch); a name keeps its shape."""
         if self._device == "meta":
@@ -40,10 +42,9 @@ class Noise:
             self._generators[name] = [s.torch(axis, self._device) for s in self._streams]
         block, used = self._drawn.get(name, (None, AHEAD))
         if block is None or used == AHEAD:
-            block = torch.empty(AHEAD, len(self._streams), features, batch, device=self._device)
-            for r, generator in enumerate(self._generators[name]):
-                # filled whole and copied: a normal_ into a strided view takes another path, and other bits
-                block[:, r] = torch.randn(AHEAD, features, batch, device=self._device, generator=generator)
+            block = torch.empty(len(self._streams), AHEAD, features, batch, device=self._device)
+            for generator, own in zip(self._generators[name], block, strict=True):
+                own.normal_(generator=generator)
             used = 0
         self._drawn[name] = (block, used + 1)
-        return block[used]
+        return block[:, used]

@@ -35,6 +35,10 @@ class Schedule(ABC):
         """Whether every replicate has stopped."""
         return False
 
+    def steps_of(self, replicate: int, taken: int) -> int:
+        """How many of the steps that the group took were a replicate's own."""
+        return taken
+
 
 class Cosine(Schedule):
     """From `lr` to 0 along half a cosine over `steps` steps."""
@@ -73,6 +77,7 @@ class TwoPhase(Schedule):
         self._lowest = torch.full((replicates,), math.inf)
         self._waited = torch.zeros(replicates)
         self._lasted = torch.zeros(replicates)
+        self._epochs = torch.zeros(replicates, dtype=torch.int64)
 
     def lr(self, step: int) -> float:
         """Learning rate of the first phase; `scale` makes the second."""
@@ -85,6 +90,7 @@ class TwoPhase(Schedule):
     def observe(self, loss: Tensor) -> None:
         """Move the replicates that have converged to their next phase, or stop them."""
         loss = loss.cpu()
+        self._epochs += self.scale > 0
         better = loss < self._lowest - self.tolerance
         self._lowest = torch.where(better, loss, self._lowest)
         self._waited = torch.where(better, 0.0, self._waited + 1)
@@ -98,6 +104,10 @@ class TwoPhase(Schedule):
     def finished(self) -> bool:
         """Whether every replicate has been through both phases."""
         return not bool(self.scale.any())
+
+    def steps_of(self, replicate: int, taken: int) -> int:
+        """A replicate takes whole epochs, until its second phase ends."""
+        return min(taken, int(self._epochs[replicate]) * self.epoch)
 
 
 def make_schedule(name: str, lr: float, steps: int, epoch: int, replicates: int) -> Schedule:

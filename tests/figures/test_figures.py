@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from nica_bench.cli.app import app
+from nica_bench.cli.app import build
 from nica_bench.collection import collect
 from nica_bench.errors import UsageError
 from nica_bench.figures import FIGURE_KINDS, Request, figure_kind, figure_svg, save_figure
@@ -214,7 +214,7 @@ def test_broken_arrays_are_left_out_with_a_note(tmp_path):
 
 def test_the_command(collection, tmp_path):
     folder = written(tmp_path / "o", some(range(2), ("gin", "raw-x")))
-    result = CliRunner().invoke(app, ["plot", "scores", "--out", str(folder), "--save", str(tmp_path / "a.svg")])
+    result = CliRunner().invoke(build(), ["plot", "scores", "--out", str(folder), "--save", str(tmp_path / "a.svg")])
     assert result.exit_code == 0, result.output
     assert (tmp_path / "a.svg").exists()
     for arguments, message in (
@@ -222,10 +222,10 @@ def test_the_command(collection, tmp_path):
         (["scores", "--save", "a.jpg"], "ends in .png, .svg, .pdf"),
         (["scores", "--save", "none/a.png"], "cannot be written"),
     ):
-        result = CliRunner().invoke(app, ["plot", *arguments, "--out", str(folder)])
+        result = CliRunner().invoke(build(), ["plot", *arguments, "--out", str(folder)])
         assert isinstance(result.exception, UsageError)
         assert message in str(result.exception)
-    listed = CliRunner().invoke(app, ["plot", "--help"]).output
+    listed = CliRunner().invoke(build(), ["plot", "--help"]).output
     assert all(kind in listed for kind in FIGURE_KINDS)
 
 

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
-from nica_bench.metrics import held_out_r2, leakage, r2_affine
+from nica_bench.metrics import Assignment, held_out_r2, leakage, r2_affine, slopes
 
 
 @pytest.fixture
@@ -88,3 +89,16 @@ def test_codes_beyond_the_range_of_arithmetic_are_as_wrong_as_can_be(data):
     wild[3] = 1e300
     np.testing.assert_array_equal(held_out_r2(a, y, wild, target), 0)
     np.testing.assert_allclose(held_out_r2(a * 1e305, y, b * 1e305, target), held_out_r2(*data))
+
+
+def test_slopes_are_those_of_scipy_and_zero_where_there_is_no_code():
+    rng = np.random.default_rng(0)
+    codes = rng.normal(size=(500, 3)) + 2
+    z = np.stack([-0.5 * codes[:, 2] + 1, 3 * codes[:, 0] + rng.normal(size=500), rng.normal(size=500)], 1)
+    found = slopes(Assignment((2, 0, -1), (-1, 1, 0)), z, codes)
+    assert found[0] == pytest.approx([-0.5, 1.0], abs=1e-12)
+    peer = stats.linregress(codes[:, 0], z[:, 1])
+    assert found[1] == pytest.approx([peer.slope, peer.intercept], rel=1e-12)
+    assert found[2] == pytest.approx([0, z[:, 2].mean()])
+    constant = np.ones((500, 1))
+    assert slopes(Assignment((0,), (1,)), z[:, :1], constant)[0, 0] == 0

@@ -6,7 +6,7 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from nica_bench.cli.app import app
+from nica_bench.cli.app import build
 from nica_bench.collection import collect
 from nica_bench.errors import UsageError
 from nica_bench.report import make_report
@@ -123,11 +123,11 @@ def test_a_poor_folder_still_makes_a_page(records, tmp_path):
 def test_the_command(tmp_path):
     folder = written(tmp_path / "o", some(range(2), ("gin", "raw-x")))
     save = tmp_path / "r.html"
-    result = CliRunner().invoke(app, ["report", "--out", str(folder), "--save", str(save), "--title", "Mine"])
+    result = CliRunner().invoke(build(), ["report", "--out", str(folder), "--save", str(save), "--title", "Mine"])
     assert result.exit_code == 0, result.output
     assert "<title>Mine</title>" in save.read_text()
     assert "4 records" in result.stdout
-    result = CliRunner().invoke(app, ["report", "--out", str(folder), "--save", str(tmp_path / "r.pdf")])
+    result = CliRunner().invoke(build(), ["report", "--out", str(folder), "--save", str(tmp_path / "r.pdf")])
     assert isinstance(result.exception, UsageError)
 
 

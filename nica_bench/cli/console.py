@@ -1,0 +1,56 @@
+"""What the commands share: the two streams, how things are printed, and options that many have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["Debug", "Json", "Out", "Session", "err", "listing", "out", "say"]
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+@dataclass
+class Session:
+    """What holds for one call of the command line, whichever command it is: the context's object."""
+
+    debug: bool = False
+
+
+def _set_debug(context: typer.Context, value: bool) -> bool:
+    session = context.obj
+    if value and isinstance(session, Session):
+        session.debug = True
+    return value
+
+
+Debug = Annotated[bool, typer.Option("--debug", callback=_set_debug, help="Show tracebacks.")]
+Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
+Out = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder of the records.")]
+
+
+def say(text: str) -> None:
+    """One line for people on stderr: wrapped at words in a terminal, never in a pipe."""
+    err.print(text, markup=False, soft_wrap=not err.is_terminal)
+
+
+def listing(rows: Sequence[Sequence[str]]) -> None:
+    """Rows in columns on stdout: the last column is wrapped in a terminal, and a line stays a line in a pipe."""
+    if out.is_terminal:
+        grid = Table.grid(padding=(0, 2))
+        for i in range(len(rows[0]) if rows else 0):
+            grid.add_column(no_wrap=i + 1 < len(rows[0]))
+        for row in rows:
+            grid.add_row(*(text.replace("[", r"\[") for text in row))
+        out.print(grid)
+        return
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        typer.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())

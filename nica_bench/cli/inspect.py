@@ -1,0 +1,246 @@
+"""`nica-bench list`, `info` and `show`: what there is to run, the machine, and single records."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.table import Table
+
+from nica_bench.cli.console import Debug, Json, Out, listing, out
+from nica_bench.cli.flags import flag_of, scenario_with
+from nica_bench.errors import UsageError, did_you_mean
+from nica_bench.method import Method
+from nica_bench.parameters import Range, parameters_of, parse_name
+from nica_bench.plan import parse_seeds
+from nica_bench.record import Record
+from nica_bench.registry import make_method, method_file, method_types, scenario_types
+from nica_bench.scenario import Scenario
+from nica_bench.store import Store
+from nica_bench.tables import told_letters
+
+__all__ = ["info", "list_", "show"]
+
+
+def list_(
+    what: Annotated[str, typer.Argument(help="scenarios, methods or metrics")],
+    json_: Json = False,
+    debug: Debug = False,
+) -> None:
+    """List the scenarios, methods or metrics that are installed."""
+    kinds = {"scenarios": _scenarios, "methods": _methods, "metrics": _metrics}
+    if what not in kinds:
+        raise UsageError(f"list takes scenarios, methods or metrics, got '{what}'; {did_you_mean(what, kinds)}")
+    rows = kinds[what]()
+    if json_:
+        typer.echo(json.dumps(rows, indent=2))
+    else:
+        listing([[str(value) for value in row.values()] for row in rows])
+
+
+def _scenarios() -> list[dict[str, Any]]:
+    return [
+        {"name": f"{family}-<n>of<D>" if owner.sized else family, "description": _first_line(owner)}
+        for family, owner in scenario_types().items()
+    ]
+
+
+def _methods() -> list[dict[str, Any]]:
+    return [
+        {"name": name, "kind": owner.kind(), "told": told_letters(owner.told()), "description": _first_line(owner)}
+        for name, owner in method_types().items()
+    ]
+
+
+def _metrics() -> list[dict[str, Any]]:
+    from nica_bench.metrics import METRICS
+
+    return [
+        {"name": m.name, "range": f"{m.low:g} to {m.high:g}".replace("inf", "any"), "description": m.description}
+        for m in METRICS.values()
+    ]
+
+
+def _first_line(owner: type) -> str:
+    return (owner.__doc__ or "").strip().partition("\n")[0]
+
+
+def info(
+    given: dict[str, str],
+    name: Annotated[
+        str | None, typer.Argument(help="A scenario, method or metric; none: versions and machine.")
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Measure the difficulty of these datasets: 0:5.")
+    ] = None,
+    json_: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Say what a scenario, a method or a metric is, or measure datasets; without a name: versions and machine."""
+    from nica_bench.metrics import METRICS
+
+    base = parse_name(name)[0] if name else None
+    if name and (base in method_types() or method_file(name)):
+        thing: Any = make_method(name)
+    elif name and base not in METRICS:
+        thing = _scenario(name, given)
+    else:
+        thing = None
+    if not isinstance(thing, Scenario):
+        used = [flag_of(parameter) for parameter in given] + (["--seeds"] if seeds else [])
+        if used:
+            raise UsageError(f"{', '.join(used)}: expected a scenario to go with it, got {name or 'no name'}")
+    if name is None:
+        from nica_bench.environment import environment
+
+        _values(environment(), json_)
+    elif thing is None:
+        metric = METRICS[name]
+        _values({"metric": metric.name, "description": metric.description, "range": [metric.low, metric.high]}, json_)
+    elif seeds is not None:
+        _difficulty(thing, parse_seeds(seeds), json_)
+    else:
+        _about(thing, json_)
+
+
+def _scenario(name: str, given: Mapping[str, str]) -> Scenario:
+    """A scenario; a name that is nothing at all is told the nearest of everything that `info` takes."""
+    from nica_bench.metrics import METRICS
+
+    try:
+        return scenario_with(name, given)
+    except UsageError as error:
+        base = parse_name(name)[0]
+        near = did_you_mean(base, [*method_types(), *METRICS])
+        if str(error).startswith("unknown scenario") and near.startswith("did you mean"):
+            raise UsageError(f"'{base}' is no scenario, method or metric; {near}") from error
+        raise
+
+
+def _values(values: Mapping[str, Any], json_: bool) -> None:
+    if json_:
+        finite = {k: [x if math.isfinite(x) else None for x in v] if k == "range" else v for k, v in values.items()}
+        typer.echo(json.dumps(finite, indent=2))
+        return
+    rows = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            rows += [[str(name), str(version or "missing")] for name, version in value.items()]
+        elif key.endswith("bytes"):
+            rows.append([key.removesuffix("_bytes").replace("_", " "), f"{value / 2**30:.1f} GiB"])
+        elif isinstance(value, list):
+            rows.append([key, (" to " if key == "range" else ", ").join(map(str, value)) or "none"])
+        else:
+            rows.append([key.replace("_", " "), "none" if value is None else str(value)])
+    listing(rows)
+
+
+def _about(thing: Method | Scenario, json_: bool) -> None:
+    """Description and parameters of a scenario or a method."""
+    parameters = [
+        {
+            "name": key,
+            "value": _plain(getattr(thing, key)),
+            "default": _plain(spec.default),
+            "description": spec.help,
+            "expected": spec.expected(),
+        }
+        for key, spec in parameters_of(type(thing)).items()
+    ]
+    text = inspect.cleandoc(type(thing).__doc__ or "")
+    facts: dict[str, Any] = {"name": thing.name, "description": text, "version": thing.version}
+    if isinstance(thing, Method):
+        facts |= {"kind": thing.kind(), "told": thing.told()}
+    else:
+        facts |= {"equivalence": thing.equivalence, "warnings": thing.warnings()}
+    if json_:
+        typer.echo(json.dumps({**facts, "parameters": parameters}, indent=2))
+        return
+    typer.echo(f"{thing.label}\n\n{text}\n")
+    if isinstance(thing, Method):
+        typer.echo(f"It is a {thing.kind()}; told beyond x: {told_letters(thing.told())}.")
+    else:
+        typer.echo(f"The theory promises the latents up to: {thing.equivalence}.")
+        for warning in thing.warnings():
+            typer.echo(f"note: {warning}")
+    if parameters:
+        typer.echo("\nParameters")
+        listing([[f"  {p['name']}", str(p["value"]), f"{p['description']} ({p['expected']})"] for p in parameters])
+
+
+def _plain(value: Any) -> Any:
+    """A parameter's value for JSON."""
+    return str(value) if isinstance(value, Range) else value
+
+
+def _difficulty(scenario: Scenario, seeds: list[int], json_: bool) -> None:
+    """A table of how hard datasets are; nothing is trained."""
+    from nica_bench.difficulty import DIFFICULTY
+
+    measured = {seed: scenario.generate(seed).difficulty for seed in seeds}
+    if json_:
+        rows = [{"seed": seed, **figures} for seed, figures in measured.items()]
+        typer.echo(json.dumps({"scenario": scenario.label, "datasets": rows}, indent=2))
+        return
+    names = list(dict.fromkeys(name for figures in measured.values() for name in figures))
+    title = scenario.label.replace("[", r"\[")
+    table = Table(title=title, box=box.SIMPLE_HEAD, show_edge=False, title_justify="left")
+    table.add_column("seed", justify="right")
+    for name in names:
+        table.add_column(name, justify="right")
+    for i, (seed, figures) in enumerate(measured.items()):
+        texts = [f"{figures[name]:.3f}" if name in figures else "-" for name in names]
+        table.add_row(str(seed), *texts, end_section=i + 1 == len(seeds) > 1)
+    if len(seeds) > 1:
+        import numpy as np
+
+        columns = [[f[name] for f in measured.values() if name in f] for name in names]
+        table.add_row("median", *(f"{np.median(column):.3f}" for column in columns))
+    out.print(table)
+    listing([[name, DIFFICULTY.get(name, "")] for name in names])
+
+
+def show(
+    key: Annotated[str, typer.Argument(help="A record's key, or its start.")],
+    out_folder: Out = Path("results"),
+    json_: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Print a record and the command that makes it again."""
+    store = Store.open(out_folder, create=False)
+    record = store.read(store.find(key))
+    if json_:
+        typer.echo(json.dumps(record.to_json(), indent=2))
+        return
+    spec = record.spec
+    rows = [
+        ["key", record.key],
+        ["cell", f"{spec.method_label} on {spec.scenario_label}, seed {spec.seed}, initialisation {spec.init}"],
+        ["status", record.status.value + (f": {record.message}" if record.message else "")],
+        *(["note", note] for note in record.notes),
+    ]
+    parts = ("scores", "dimensions", "difficulty", "training", "cost")
+    for part in parts:
+        for name, value in getattr(record, part).items():
+            rows.append([name, f"{value:.4g}" if isinstance(value, float) else str(value)])
+    source = record.provenance
+    rows += [[name, str(source[name])] for name in ("host", "cpu", "device", "python", "ended") if name in source]
+    rows.append(["arrays", ", ".join(record.arrays["names"]) if record.arrays else "none"])
+    listing(rows)
+    typer.echo(f"\n# computes it again:\n{_again(record)}")
+
+
+def _again(record: Record) -> str:
+    """The command that computes a cell again."""
+    spec = record.spec
+    method = f"'{spec.method_label}'"
+    _, plus, digest = spec.method_version.partition("+")
+    if plus:  # the file is known by its hash; its path is in the command that made the record
+        method = f"FILE.py  # the file whose SHA-256 begins with {digest}, in: {record.provenance.get('command')}"
+    return f"nica-bench run -s '{spec.scenario_label}' --seeds {spec.seed} --inits {spec.init + 1} --force -m {method}"

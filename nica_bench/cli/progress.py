@@ -1,0 +1,154 @@
+"""How a run shows its progress on stderr: bars in a terminal, a line now and then in a pipe or a log."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Column
+
+from nica_bench.cli.console import say
+from nica_bench.method import Progress as Step
+from nica_bench.plan import Group
+from nica_bench.reporter import Reporter
+
+__all__ = ["Bars", "Lines", "reporting"]
+
+LINE_SECONDS = 10.0
+"""Shortest time between two lines of a group."""
+
+
+def cells_text(number: int) -> str:
+    """`1 cell`, `2 cells`."""
+    return f"{number} cell" if number == 1 else f"{number} cells"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
+
+
+def _label(group: Group, scenarios: int) -> str:
+    """What a group is called: the scenario is left out where there is but one."""
+    return group.label if scenarios > 1 else group.cells[0].method.label
+
+
+class Lines(Reporter):
+    """A line a group every ten seconds at most, and one when it ends.
+
+    Args:
+        total: cells to be computed.
+        scenarios: number of scenarios in the run.
+    """
+
+    def __init__(self, total: int, scenarios: int) -> None:
+        self._total = total
+        self._scenarios = scenarios
+        self._done = 0
+        self._begun: dict[Group, float] = {}
+        self._shown: dict[Group, float] = {}
+
+    def begun(self, group: Group) -> None:
+        """Note the time."""
+        self._begun[group] = self._shown[group] = time.monotonic()
+
+    def step(self, group: Group, progress: Step) -> None:
+        """A line where the last is old enough."""
+        now = time.monotonic()
+        if now - self._shown[group] < LINE_SECONDS or not progress.step:
+            return
+        self._shown[group] = now
+        loss = "" if progress.loss is None else f", loss {progress.loss:.3f}"
+        line = f"  {_label(group, self._scenarios)}: step {progress.step}/{progress.steps}{loss}"
+        if group.together:
+            line += f", ETA {_clock((now - self._begun[group]) / progress.step * (progress.steps - progress.step))}"
+        say(line)
+
+    def cell(self, group: Group) -> None:
+        """Count."""
+        self._done += 1
+
+    def ended(self, group: Group) -> None:
+        """The last line of a group."""
+        seconds = time.monotonic() - self._begun[group]
+        name, cells = _label(group, self._scenarios), cells_text(len(group.cells))
+        say(f"  {self._done}/{self._total}  {name}: {cells} in {_clock(seconds)}")
+
+
+class Bars(Reporter):
+    """A bar for all cells and one for each group that is being worked on.
+
+    Args:
+        total: cells to be computed.
+        scenarios: number of scenarios in the run.
+        console: where they are drawn.
+    """
+
+    def __init__(self, total: int, scenarios: int, console: Console) -> None:
+        self.progress = Progress(
+            TextColumn(
+                "{task.description}",
+                markup=False,
+                table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+            ),
+            BarColumn(bar_width=10),
+            TextColumn("{task.fields[count]}", table_column=Column(justify="right", no_wrap=True)),
+            TextColumn("{task.fields[loss]}", table_column=Column(no_wrap=True)),
+            TimeElapsedColumn(table_column=Column(no_wrap=True)),
+            TextColumn("ETA"),
+            TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
+            console=console,
+            expand=True,
+            refresh_per_second=4,
+        )
+        self._total = total
+        self._scenarios = scenarios
+        self._done = 0
+        self._all = self.progress.add_task("all cells", total=total, count=f"0/{total}", loss="")
+        self._tasks: dict[Group, TaskID] = {}
+        self._cells: dict[Group, int] = {}
+
+    def begun(self, group: Group) -> None:
+        """Add a bar."""
+        self._cells[group] = 0
+        count = f"0/{len(group.cells)}"
+        name = _label(group, self._scenarios)
+        self._tasks[group] = self.progress.add_task(name, total=len(group.cells), count=count, loss="")
+
+    def step(self, group: Group, progress: Step) -> None:
+        """Move a group's bar: by the steps of the one fit, or within the share of one of many fits."""
+        share = progress.step / max(progress.steps, 1) * (len(group.cells) if group.together else 1)
+        loss = "" if progress.loss is None else f"loss {progress.loss:.2f}"
+        self.progress.update(
+            self._tasks[group],
+            completed=min(self._cells[group] + share, len(group.cells)),
+            count=f"{progress.step}/{progress.steps}",
+            loss=loss,
+        )
+
+    def cell(self, group: Group) -> None:
+        """Move the bar of all cells."""
+        self._done += 1
+        self._cells[group] += 1
+        self.progress.update(self._all, completed=self._done, count=f"{self._done}/{self._total}")
+        if not group.together:
+            done = self._cells[group]
+            self.progress.update(self._tasks[group], completed=done, count=f"{done}/{len(group.cells)}")
+
+    def ended(self, group: Group) -> None:
+        """Take a group's bar away."""
+        self.progress.remove_task(self._tasks.pop(group))
+
+
+@contextlib.contextmanager
+def reporting(total: int, scenarios: int, console: Console) -> Iterator[Reporter]:
+    """Bars where the console is a terminal that can draw them, else lines."""
+    if not console.is_interactive or console.is_dumb_terminal:
+        yield Lines(total, scenarios)
+        return
+    bars = Bars(total, scenarios, console)
+    with bars.progress:
+        yield bars

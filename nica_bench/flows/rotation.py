@@ -1,0 +1,51 @@
+"""Fixed random rotations of the features, one a replicate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from nica_bench.errors import UsageError
+
+__all__ = ["Rotation"]
+
+
+class Rotation(nn.Module):
+    """y[r] = Q[r] x[r] with orthogonal Q, uniform over the orthogonal group (Mezzadri 2007); it keeps the volume.
+
+    Args:
+        generators: one CPU generator for each of the R replicates.
+        features: number of features D, at least 1.
+        dtype: of the matrices; they are drawn in float64. torch's default where None.
+
+    Attributes:
+        matrix: Q, a persistent buffer, shape (R, D, D); determinants are 1 or -1.
+
+    Raises:
+        UsageError: no generator, or fewer than one feature.
+    """
+
+    matrix: Tensor
+
+    def __init__(self, generators: Sequence[torch.Generator], features: int, dtype: torch.dtype | None = None) -> None:
+        super().__init__()
+        if not generators:
+            raise UsageError("expected at least one generator, one a replicate, got none")
+        if features < 1:
+            raise UsageError(f"expected at least 1 feature to rotate, got {features}")
+        matrices = []
+        for generator in generators:
+            q, r = torch.linalg.qr(torch.randn(features, features, dtype=torch.float64, generator=generator))
+            # without the signs of R's diagonal, Q would not be uniform but depend on the algorithm
+            matrices.append(q * torch.diagonal(r).sign())
+        self.register_buffer("matrix", torch.stack(matrices).to(dtype or torch.get_default_dtype()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Args: x, shape (R, D, B). Returns: Q x, same shape."""
+        return torch.bmm(self.matrix.to(x.dtype), x)
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """Args: y, shape (R, D, B). Returns: the x with forward(x) = y, up to rounding."""
+        return torch.bmm(self.matrix.to(y.dtype).mT, y)
