@@ -29,7 +29,14 @@ def record(method="gin", seed=0, init=0, mcc=0.5, *, status="ok", version="1", c
     )  # fmt: skip
     told = dict(zip(("conditions", "dimension", "oracle"), TOLD.get(method, (True, False, False)), strict=True))
     ok = status == "ok"
-    scores = {"mcc": mcc, "mcc_within": mcc - 0.02, "mcc_best": min(1.0, mcc + 0.01), "leakage": 1 - mcc}
+    scores = {
+        "mcc": mcc,
+        "mcc_within": mcc - 0.02,
+        "mcc_best": min(1.0, mcc + 0.01),
+        "leakage": 1 - mcc,
+        "slope": 2 - mcc,
+        "slope_error": 1 - mcc,
+    }
     if not told["dimension"]:
         scores |= {"dimension": 2.0, "dimension_correct": float(mcc > 0.7)}
     fields = {
@@ -37,6 +44,7 @@ def record(method="gin", seed=0, init=0, mcc=0.5, *, status="ok", version="1", c
         "message": "" if ok else f"{status}: it did not work", "scores": scores if ok else {},
         "dimensions": {"kneedle": 2 if mcc > 0.7 else 3} if ok and not told["dimension"] else {},
         "difficulty": {"linear_r": 0.99 - 0.01 * seed, "log_det_sd": 0.5 + 0.1 * seed, "raw_best": 0.9} if ok else {},
+        "truth": {"family": "normal", "coordinates": "z", "oracle_loss": -1.6} if ok else {},
         "training": {"heldout_loss": -1.5 + 0.01 * seed} if method in ("gin", "ivae") and ok else {"heldout_loss": None},
         "cost": {"wall_seconds": 1.0 + seed, "cpu_seconds": 1.0, "peak_memory_bytes": 1000},
         "provenance": {

@@ -147,7 +147,7 @@ def test_full_disk_is_said_and_nothing_is_lost(tmp_path):
     option = write_method(tmp_path, "large", body)
     command = ["run", "-s", "gauss-2of4", *SMALL, "--seeds", "0:2", "--jobs", "1", *option]
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))  # noqa: E731
-    done = nica(*command, cwd=tmp_path, preexec_fn=limit)
+    done = nica(*command, cwd=tmp_path, preexec_fn=limit, measured=False)
     assert done.returncode == 3, done.stderr
     assert "cannot write" in done.stderr
     assert "finished cells are kept" in done.stderr

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 
@@ -413,3 +414,15 @@ def test_tables_need_neither_torch_nor_what_draws(folder):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr.strip() == "[]"
+
+
+def test_slopes_stand_beside_the_theory(folder, tmp_path):
+    (table,), _ = tables_of(folder, "slopes")
+    gin = next(r for r in table.rows if r["method"] == "gin" and "conditions=3" in r["scenario"])
+    expected = sorted(scores_of("gin", list(range(8))).values())
+    assert gin["slope"] == pytest.approx(2 - statistics.median(expected))
+    assert gin["slope_error"] == pytest.approx(1 - statistics.median(expected))
+    assert (gin["theory"], gin["oracle_loss"], gin["failed"]) == ("slope free, intercept free", -1.6, 0)
+    assert {r["method"] for r in table.rows} == {"gin", "pca", "ivae"}  # no floors
+    with pytest.raises(UsageError, match="coordinates=natural"):
+        tables_of(written(tmp_path / "o", [record("gin", 0, truth={"family": "gamma", "coordinates": "z"})]), "slopes")

@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from nica_bench.errors import UsageError
 from nica_bench.latents import FAMILIES
@@ -94,7 +95,25 @@ def test_both_coordinates_have_the_same_latents(family):
 def test_the_mixing_and_the_latents_do_not_depend_on_the_number_of_points():
     few, many = (make("gamma", mixing="medium", samples=n).generate(1) for n in (600, 900))
     np.testing.assert_array_equal(few.train.x, many.train.x[:600])
-    assert few.truth == many.truth
+    few_truth, many_truth = ({k: v for k, v in d.truth.items() if k != "oracle_loss"} for d in (few, many))
+    assert few_truth == many_truth
+
+
+@every_family
+@pytest.mark.parametrize("coordinates", ["z", "natural"])
+def test_the_loss_of_the_truth_is_that_of_the_density_of_x(family, coordinates):
+    data = make(family, "2of2", coordinates=coordinates, mixing="easy", samples=2000, held_out=4000).generate(0)
+    # No density fits better than the true one: a Gaussian mixture with the class moments of x itself does worse, ...
+    x, u = data.validation.x.astype(float), data.validation.u
+    fitted = np.zeros(len(x))
+    for k in range(data.conditions):
+        mine = x[u == k]
+        fitted[u == k] = -stats.multivariate_normal(mine.mean(0), np.cov(mine.T)).logpdf(mine)
+    loss = data.truth["oracle_loss"]
+    assert loss < fitted.mean() / 2 + 0.01
+    # ... and a density estimate without a model comes close to it.
+    near = np.mean([stats.gaussian_kde(data.train.x[data.train.u == k].T).logpdf(x[u == k].T).mean() for k in range(5)])
+    assert 0 < -near / 2 - loss < 0.25
 
 
 def test_what_was_drawn_is_in_the_truth():
