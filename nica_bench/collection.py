@@ -29,6 +29,7 @@ __all__ = ["Collection", "collect"]
 _SPEC = frozenset(f.name for f in dataclasses.fields(CellSpec))
 _RECORD = frozenset(f.name for f in dataclasses.fields(Record))
 _OUTLINE = _RECORD | {"format", "key"}
+_TOLD = frozenset(("conditions", "dimension", "oracle", "family"))
 _STATUS = {status.value: status for status in Status}
 
 
@@ -195,7 +196,9 @@ def _taken(value: Any, name: str) -> Record | None:
     spec, scores, told = value["spec"], value["scores"], value["told"]
     if value["key"] + ".json" != name or not isinstance(spec, dict) or spec.keys() != _SPEC:
         return None
-    if value["status"] not in _STATUS or not isinstance(scores, dict) or not isinstance(told, dict) or len(told) != 3:
+    if value["status"] not in _STATUS or not isinstance(scores, dict) or not isinstance(told, dict):
+        return None
+    if not _TOLD - {"family"} <= told.keys() <= _TOLD or not all(type(v) is bool for v in told.values()):
         return None
     # NaN and text in a number's place would spoil a median without a word.
     if not all(type(v) in (int, float) and -1e308 < v < 1e308 for v in scores.values()):
@@ -206,7 +209,8 @@ def _taken(value: Any, name: str) -> Record | None:
     cell.__dict__.update(spec, key=value["key"])  # a property that is made once: this is where it keeps its value
     record = object.__new__(Record)
     record.__dict__.update((field, value[field]) for field in _RECORD)
-    record.__dict__.update(spec=cell, status=_STATUS[value["status"]])
+    # A record from before families were has no word of them.
+    record.__dict__.update(told={"family": False, **told}, spec=cell, status=_STATUS[value["status"]])
     return record
 
 

@@ -113,7 +113,7 @@ def test_the_loss_of_the_truth_is_that_of_the_density_of_x(family, coordinates):
     assert loss < fitted.mean() / 2 + 0.01
     # ... and a density estimate without a model comes close to it.
     near = np.mean([stats.gaussian_kde(data.train.x[data.train.u == k].T).logpdf(x[u == k].T).mean() for k in range(5)])
-    assert loss == pytest.approx(-near / 2, abs=0.15)
+    assert 0 < -near / 2 - loss < 0.25
 
 
 def test_what_was_drawn_is_in_the_truth():
