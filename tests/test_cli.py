@@ -185,7 +185,7 @@ def test_bad_input_is_one_message_and_exit_2(arguments, says, tmp_path, call):
     ("arguments", "says"),
     [
         (["list", "method"], "did you mean 'methods'"),
-        (["info", "gni"], "'gni' is no scenario, method or metric; did you mean 'gin'"),
+        (["info", "gni"], "'gni' is no scenario, method, metric or experiment; did you mean 'gin'"),
         (["info", "mcc_bets"], "did you mean 'mcc_best'"),
         (["info", "gin", "--conditions", "3"], "--conditions: expected a scenario to go with it, got gin"),
         (["info", "--seeds", "0"], "--seeds: expected a scenario to go with it, got no name"),
