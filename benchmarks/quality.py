@@ -112,7 +112,11 @@ def bars_of(by: dict[tuple[int, str], Scores]) -> list[Bar]:
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser(__doc__)
     options.add_argument("--out", type=Path, help="folder of the records; default: one that is thrown away")
-    options.add_argument("--methods", default=",".join(name for name, m in method_types().items() if m.default), help="comma-separated; default: %(default)s")
+    options.add_argument(
+        "--methods",
+        default=",".join(name for name, m in method_types().items() if m.default),
+        help="comma-separated; default: %(default)s",
+    )
     options.add_argument("--jobs", type=int, help="worker processes; default: the cores")
     given = options.parse_args(arguments)
     methods = [make_method(name) for name in given.methods.split(",")]
