@@ -39,7 +39,7 @@ class Ours:
         prepare("cpu")
         self.method = cast(TorchMethod, make_method(method))
         self.dimensions = data[0][0].shape[1]
-        streams = [Streams(r, 0) for r in range(len(data))]
+        streams = [Streams.of_fit(r, 0) for r in range(len(data))]
         self.data = stack([x for x, _ in data], [u for _, u in data], conditions, "cpu")
         shape = Shape(len(data), self.dimensions, conditions, None)
         generators = [s.torch("initialisation") for s in streams]

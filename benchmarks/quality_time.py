@@ -80,7 +80,7 @@ def ours(datasets: Sequence[Dataset], seeds: Sequence[int], method: Watched) -> 
         since = time.process_time()
 
     seen = [d.observations(**method.told()) for d in datasets]
-    method.fit_group(seen, [Streams(seed, 0) for seed in seeds], FitSession(report=look))
+    method.fit_group(seen, [Streams.of_fit(seed, 0) for seed in seeds], FitSession(report=look))
     return found
 
 
@@ -91,7 +91,7 @@ def published(datasets: Sequence[Dataset], seeds: Sequence[int], epochs: int) ->
     for data, seed in zip(datasets, seeds, strict=True):
         torch.manual_seed(seed)
         shape = Shape(1, data.dimensions, CONDITIONS, None)
-        model = GIN().build(shape, [Streams(seed, 0).torch("initialisation")], torch.empty(0))
+        model = GIN().build(shape, [Streams.of_fit(seed, 0).torch("initialisation")], torch.empty(0))
         peer = Published(cast(Flow, model.flow), 0, CONDITIONS)
         x, u = (torch.from_numpy(part[:POINTS].copy()) for part in (data.train.x, data.train.u))
         batches = from_loader(x, u, BATCH)

@@ -135,7 +135,7 @@ class GIN(ClassConditionalFlow):
     """
 
     name: ClassVar[str] = "gin"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     coupling = "gin"
 
     zero_sum: str = parameter("mean", "how s sums to zero: its mean off, or the last", choices=("mean", "last"))

@@ -49,7 +49,7 @@ class IVAE(TorchMethod):
     name: ClassVar[str] = "ivae"
     uses_conditions: ClassVar[bool] = True
     knows_dimension: ClassVar[bool] = True
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
 
     lr: float = parameter(5e-3, "learning rate at the start", above=0)
     steps: int = parameter(4_000, "optimiser steps of the cosine schedule", low=1)

@@ -43,6 +43,7 @@ class FastICA(Method):
 
     name: ClassVar[str] = "fastica"
     knows_dimension: ClassVar[bool] = True
+    version: ClassVar[str] = "2"
 
     contrast: str = parameter("logcosh", "contrast function", choices=("logcosh", "exp", "cube"))
     iterations: int = parameter(1_000, "most iterations", low=1)

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from nica_bench.dataset import Split
 from nica_bench.errors import ContractError
+from nica_bench.fields import RecordError, lenient
 from nica_bench.method import Fitted, Method
 
-__all__ = ["checked_codes", "checked_fits", "checked_ranking"]
+__all__ = ["checked_codes", "checked_facts", "checked_fits", "checked_ranking"]
 
 
 def checked_fits(method: Method, fits: object, count: int) -> Sequence[Fitted]:
@@ -84,3 +85,26 @@ def checked_ranking(method: Method, name: str, values: Any, codes: int) -> NDArr
     if array.shape != (codes,):
         raise ContractError(f"{method.name}: {name} needs shape ({codes},), got {array.shape}")
     return array
+
+
+def checked_facts(method: Method, fitted: Fitted) -> tuple[dict[str, Any], NDArray[Any] | None]:
+    """What a fit says of its training: the facts for the record, held-out loss among them, and the loss curve.
+
+    Args:
+        method: whose fit it is.
+        fitted: the fit.
+
+    Raises:
+        ContractError: if the held-out loss is no number, the curve no row of real numbers, or a fact no JSON value.
+    """
+    loss = fitted.heldout_loss
+    if loss is not None and (isinstance(loss, bool) or not isinstance(loss, (int, float, np.integer, np.floating))):
+        raise ContractError(f"{method.name}: heldout_loss is a number or None, got {type(loss).__name__}")
+    try:
+        facts = lenient(fitted.training, "training")
+    except RecordError as error:
+        raise ContractError(f"{method.name}: {error}") from error
+    curve = None if fitted.loss_curve is None else _real(method, "loss_curve", fitted.loss_curve)
+    if curve is not None and curve.ndim != 1:
+        raise ContractError(f"{method.name}: loss_curve needs shape (steps,), got {curve.shape}")
+    return {**facts, "heldout_loss": None if loss is None else float(loss)}, curve

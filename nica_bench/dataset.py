@@ -19,7 +19,8 @@ Coordinates = Literal["z", "natural"]
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:
-    array = np.ascontiguousarray(array)
+    # a view would lead to the whole of which it is a part: other splits, and writable
+    array = np.array(array, order="C", copy=True) if array.base is not None else np.ascontiguousarray(array)
     array.setflags(write=False)
     return array
 

@@ -11,9 +11,23 @@ from typing import Any
 import psutil
 
 from nica_bench._version import __version__
+from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.provenance import checkout, package_version
 
-__all__ = ["data_folder", "environment", "usable_cores"]
+__all__ = ["DEVICES", "check_device_name", "data_folder", "environment", "usable_cores"]
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def check_device_name(name: str) -> None:
+    """Refuse a name that is no device's; whether the device is there is another question, which needs torch.
+
+    Raises:
+        UsageError: for an unknown name.
+    """
+    if name not in DEVICES:
+        raise UsageError(f"unknown device '{name}'; {did_you_mean(name, DEVICES)}")
+
 
 _PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pandas")
 _COMPILERS = ("g++", "clang++", "c++")

@@ -48,7 +48,7 @@ class Range:
             raise UsageError(f"a range is written low:high with low <= high, got {self}")
 
     def __str__(self) -> str:
-        return f"{self.low:g}:{self.high:g}"
+        return ":".join(short if float(short := f"{end:g}") == end else repr(end) for end in (self.low, self.high))
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,15 @@ def pending(cells: Iterable[Cell], records: dict[str, Record], retry: set[Status
     return [c for c in cells if force or (r := records.get(c.spec.key)) is None or r.status in again]
 
 
+def _bytes_of(method: Method, scenario: Scenario) -> int:
+    """Memory of one more replicate; where a method can't say it, its fit will fail and be a row, or not."""
+    sizes = scenario.samples, scenario.dimensions, scenario.conditions, scenario.latents
+    try:
+        return method.bytes_per_replicate(*sizes)
+    except Exception:
+        return Method.bytes_per_replicate(method, *sizes)
+
+
 def grouped(cells: Iterable[Cell], jobs: int, memory: float) -> list[Group]:
     """Cells of one scenario and method together, spread over the jobs and sized by the memory of one job.
 
@@ -117,9 +126,7 @@ def grouped(cells: Iterable[Cell], jobs: int, memory: float) -> list[Group]:
     for (scenario, method), members in families.items():
         size = -(-len(members) // jobs)
         if method.replicated:
-            each = method.bytes_per_replicate(
-                scenario.samples, scenario.dimensions, scenario.conditions, scenario.latents
-            )
+            each = _bytes_of(method, scenario)
             size = max(1, min(size, int(memory / each)))
         groups += [Group(tuple(members[i : i + size])) for i in range(0, len(members), size)]
     return groups

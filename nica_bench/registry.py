@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib
 import importlib.metadata
@@ -96,12 +97,27 @@ def _from_file(path: Path, base: type[T], what: str) -> list[type[T]]:
         for c in _classes(module, base):
             c.version = f"{c.version}+{digest}"
     found = _classes(sys.modules[name], base)
+    for c in found:
+        _check_class(c, f"{what} file {path}")
     if not found:
         hints = [c.__name__ for c in vars(sys.modules[name]).values() if isinstance(c, type) and issubclass(c, base)]
         unfinished = [h for h in hints if h != base.__name__]
         more = f"; {', '.join(unfinished)} lacks abstract methods" if unfinished else ""
         raise UsageError(f"{what} file {path} defines no {what}: expected a subclass of {base.__name__}{more}")
     return found
+
+
+def _check_class(owner: type, where: str) -> None:
+    """Refuse a class that would run with parameters other than it says."""
+    name = getattr(owner, "name", None) or getattr(owner, "family", None)
+    if not (isinstance(name, str) and re.fullmatch(r"[A-Za-z][\w.-]*", name)):
+        raise UsageError(f"{where}: {owner.__name__} needs a name of letters, digits and '-_.', got {name!r}")
+    undone = [k for k, v in vars(owner).items() if isinstance(v, dataclasses.Field)]
+    if undone:
+        raise UsageError(
+            f"{where}: {owner.__name__} has parameters ({', '.join(undone)}) but is no dataclass: "
+            "put @dataclass(frozen=True) before it"
+        )
 
 
 def load_method_file(path: Path) -> list[type[Method]]:

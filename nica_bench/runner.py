@@ -41,6 +41,7 @@ class Plan:
     cells: list[Cell]
     pending: list[Cell]
     skipped: list[tuple[Cell, str]]
+    failed: frozenset[Cell]
     broken: dict[Path, str]
 
 
@@ -62,13 +63,15 @@ def make_plan(
         retry: statuses that are computed again.
         force: compute everything again.
     """
-    store.clean()
     scan = store.scan()
     cells = make_cells(scenarios, methods, seeds, inits)
     todo = pending(cells, scan.records, retry, force)
     reasons = {(c.scenario, c.method): c.method.skip(c.scenario) for c in todo}
     skipped = [(c, reason) for c in todo if (reason := reasons[c.scenario, c.method]) is not None]
-    return Plan(store, cells, [c for c in todo if reasons[c.scenario, c.method] is None], skipped, dict(scan.broken))
+    run = [c for c in todo if reasons[c.scenario, c.method] is None]
+    kept = set(cells) - set(todo)
+    failed = frozenset(c for c in kept if scan.records[c.spec.key].status not in (Status.OK, Status.SKIPPED))
+    return Plan(store, cells, run, skipped, failed, dict(scan.broken))
 
 
 def execute(
@@ -98,6 +101,7 @@ def execute(
         UsageError: for a device or a compiler that is not there.
         NicaBenchError: if records can't be written any more; what is finished is kept.
     """
+    plan.store.clean()
     setting = Setting(str(plan.store.folder), device, compile, tuple(sys.argv), debug)
     for cell, reason in plan.skipped:
         plan.store.write(failed_record(cell, Status.SKIPPED, reason, setting, time.time()))
@@ -107,9 +111,18 @@ def execute(
         setting = replace(setting, device=_device(device, compile))
         cores = usable_cores()
         workers = 1 if setting.device != "cpu" else jobs or cores
-        memory = MEMORY_SHARE * psutil.virtual_memory().available / workers
+        memory = MEMORY_SHARE * _free_memory(setting.device) / workers
         run_groups(grouped(plan.pending, workers, memory), setting, workers, timeout, modules, reporter or Reporter())
     return list(plan.store.scan(dict.fromkeys(c.spec.key for c in plan.cells)).records.values())
+
+
+def _free_memory(device: str) -> int:
+    """Bytes that are free where the models are trained."""
+    if device == "cuda":
+        import torch
+
+        return int(torch.cuda.mem_get_info()[0])
+    return int(psutil.virtual_memory().available)
 
 
 def _device(name: str, compile: bool) -> str:

@@ -25,23 +25,27 @@ def _axis_number(name: str) -> int:
 
 @dataclass(frozen=True)
 class Streams:
-    """The random streams of one dataset (`Streams(seed)`) or of one fit (`Streams(seed, init)`).
+    """The random streams of one dataset, `Streams(seed)`, or of one fit, `Streams.of_fit(seed, init)`.
 
     Args:
-        seed: data seed, a non-negative integer.
-        init: initialisation seed; None for what belongs to the data alone. Fits of different datasets have different
-            streams even where their initialisation seeds are equal.
+        seed: a non-negative integer.
     """
 
     seed: int
-    init: int | None = None
+
+    @classmethod
+    def of_fit(cls, seed: int, init: int) -> Streams:
+        """The streams of one fit: a method cannot make the data's streams from them.
+
+        Args:
+            seed: data seed. Fits of different datasets have different streams though their `init` be the same.
+            init: initialisation seed.
+        """
+        return cls(int.from_bytes(hashlib.sha256(f"fit {seed} {init}".encode()).digest()[:16], "little"))
 
     def sequence(self, axis: str) -> np.random.SeedSequence:
         """The seed sequence of an axis, the root of both kinds of generator."""
-        numbers = [_axis_number(axis), self.seed]
-        if self.init is not None:
-            numbers.append(self.init)
-        return np.random.SeedSequence(numbers)
+        return np.random.SeedSequence([_axis_number(axis), self.seed])
 
     def numpy(self, axis: str) -> np.random.Generator:
         """A fresh NumPy generator at the start of the axis' stream."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nica_bench.contract import checked_codes, checked_fits, checked_ranking
+from nica_bench.contract import checked_codes, checked_facts, checked_fits, checked_ranking
 from nica_bench.dataset import Dataset
 from nica_bench.method import FitSession, Fitted, Progress
 from nica_bench.metrics import Sample, score
@@ -116,7 +116,7 @@ def _outcomes(
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("default")
             seen = [d.observations(**method.told()) for d in data.values()]
-            streams = [Streams(c.seed, c.init) for c in data]
+            streams = [Streams.of_fit(c.seed, c.init) for c in data]
             wall, cpu = time.time(), time.process_time()
             fits = checked_fits(method, method.fit_group(seen, streams, session), len(data))
         cost = {
@@ -163,7 +163,8 @@ def _scored(
     codes = samples[0].codes.shape[1]
     importance = checked_ranking(method, "importance", fitted.importance, codes)
     rankings = {name: checked_ranking(method, name, values, codes) for name, values in fitted.rankings.items()}
-    streams = Streams(cell.seed, cell.init)
+    facts, curve = checked_facts(method, fitted)
+    streams = Streams.of_fit(cell.seed, cell.init)
     scores = score(
         samples[0], samples[1], importance, streams.numpy("evaluation"), knows_dimension=method.knows_dimension
     )
@@ -186,7 +187,7 @@ def _scored(
         difficulty=dict(data.difficulty),
         scores=scores.values,
         dimensions=scores.dimensions,
-        training={**fitted.training, "heldout_loss": fitted.heldout_loss},
+        training=facts,
         cost=cost,
         provenance=provenance(setting.command, setting.device, 1, started),
     )
@@ -200,6 +201,6 @@ def _scored(
         "u": samples[1].u[:KEPT_CODES],
         **{f"ranking_{name}": values for name, values in rankings.items()},
     }
-    if fitted.loss_curve is not None:
-        arrays["loss"] = fitted.loss_curve
+    if curve is not None:
+        arrays["loss"] = curve
     return record, arrays

@@ -85,8 +85,7 @@ def run_groups(
     store = Store.open(setting.out)
     queue = deque(groups)
     # as many threads as a worker uses: set before it imports its numerical libraries
-    for name in _THREADS:
-        os.environ.setdefault(name, "1")
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
     workers: list[_Worker] = []
     failed_starts = 0
     try:

@@ -16,6 +16,7 @@ from nica_bench.cli.console import Debug, Json, Out, Session, err, out, say, tel
 from nica_bench.cli.experiment import verdict_lines, verdicts_json, without
 from nica_bench.cli.flags import scenario_with
 from nica_bench.cli.progress import cells_text, reporting
+from nica_bench.environment import check_device_name
 from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.experiments import Experiment, judge, make_experiment
 from nica_bench.method import Method
@@ -95,6 +96,7 @@ def run(
     scenarios = list(dict.fromkeys(scenario_with(text, given) for text in texts))
     methods = _methods(names, extra)
     modules = tuple(str(path) for name in names if (path := method_file(name)))
+    check_device_name(device)
     numbers, again = parse_seeds(seeds or (wanted.seeds if wanted else "0:10")), _statuses(retry)
     store = Store.preview(out_folder) if dry_run else Store.open(out_folder)
     plan = make_plan(scenarios, methods, numbers, inits, store, retry=again, force=force)
@@ -157,7 +159,9 @@ def _dotted(texts: Sequence[str]) -> dict[str, dict[str, str]]:
         owner, dot, key = name.partition(".")
         if not (equals and dot):
             raise UsageError(f"-p is written method.parameter=value, got '{text}'")
-        found.setdefault(owner, {})[key] = value
+        if key in found.setdefault(owner, {}):
+            raise UsageError(f"-p {owner}.{key} is given twice")
+        found[owner][key] = value
     return found
 
 
@@ -190,8 +194,10 @@ def _announce(plan: Plan) -> None:
             todo = sum(c in waiting for c in mine)
             left = [skipped[c] for c in mine if c in skipped]
             why = f", {len(left)} skipped: {left[0]}" if left else ""
-            there = len(mine) - todo - len(left)
-            say(f"{s.label}  {m.label}: {cells_text(len(mine))}, {there} there, {todo} to run{why}")
+            failed = sum(c in plan.failed for c in mine) - sum(c in skipped for c in mine if c in plan.failed)
+            there = len(mine) - todo - len(left) - failed
+            again = f", {failed} failed before (--retry failed takes them again)" if failed else ""
+            say(f"{s.label}  {m.label}: {cells_text(len(mine))}, {there} there{again}, {todo} to run{why}")
 
 
 class _Stopped(BaseException):

@@ -6,11 +6,10 @@ import shutil
 
 import torch
 
-from nica_bench.errors import UsageError, did_you_mean
+from nica_bench.environment import check_device_name
+from nica_bench.errors import UsageError
 
-__all__ = ["DEVICES", "check_compiler", "prepare", "resolve_device"]
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
+__all__ = ["check_compiler", "prepare", "resolve_device"]
 
 
 def resolve_device(name: str) -> str:
@@ -19,8 +18,7 @@ def resolve_device(name: str) -> str:
     Raises:
         UsageError: for an unknown name, or a device that this machine or this build of torch lacks.
     """
-    if name not in DEVICES:
-        raise UsageError(f"unknown device '{name}'; {did_you_mean(name, DEVICES)}")
+    check_device_name(name)
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return next(device for device, found in there.items() if found)

@@ -39,7 +39,7 @@ class TorchMethod(Method):
     """
 
     replicated: ClassVar[bool] = True
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
 
     lr: float = parameter(1e-2, "learning rate at the start", above=0)
     steps: int = parameter(1_000, "optimiser steps of the cosine schedule", low=1)

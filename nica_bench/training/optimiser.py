@@ -49,6 +49,7 @@ class FlatAdam:
             p.data = values[start : start + p.numel()].view_as(p)
             start += p.numel() + gap.numel()
         self._adam = torch.optim.Adam([self._flat], lr=lr, fused=True)
+        self._frozen: Tensor | None = None
 
     def step(self, loss: Tensor, lr: float, scale: Tensor | None = None, clip: float = 0.0) -> None:
         """Move every replicate one step down the gradient of its loss.
@@ -62,6 +63,8 @@ class FlatAdam:
         """
         gradients = torch.autograd.grad(loss.sum(), self._parameters, allow_unused=True, materialize_grads=True)
         self._joined(_clipped(gradients, clip) if clip else gradients, out=self._flat.grad)
+        if self._frozen is not None:
+            self._flat.grad.masked_fill_(self._frozen, 0)  # type: ignore[union-attr]
         self._adam.param_groups[0]["lr"] = lr
         if scale is None:
             self._adam.step()
@@ -75,6 +78,7 @@ class FlatAdam:
     def freeze(self, replicate: int) -> None:
         """Set a replicate's parameters and their moments to zero: with no gradient they stay there."""
         own = self._owner == replicate
+        self._frozen = own if self._frozen is None else self._frozen | own
         with torch.no_grad():
             for tensor in (self._flat, *self._adam.state[self._flat].values()):
                 if tensor.shape == own.shape:

@@ -199,3 +199,11 @@ def test_every_method_runs_on_every_family(family, coordinates, tmp_path):
     assert {r.truth["family"] for r in records} == {scenario.distribution.name}
     bound = next(r for r in records if r.told["oracle"])
     assert bound.scores["mcc"] > 0.7  # x and z belong together
+
+
+def test_a_part_of_the_data_does_not_lead_to_the_other_parts():
+    data = make("gauss").generate(0)
+    for part in data.splits:
+        for array in (part.x, part.u, part.z):
+            assert array.base is None
+            assert not array.flags.writeable
