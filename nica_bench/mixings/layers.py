@@ -7,43 +7,31 @@ import math
 import torch
 from torch import Tensor, nn
 
+from nica_bench import flows
 from nica_bench.errors import UsageError
 
 __all__ = ["LeakyReLU", "Rotation"]
 
 
-class Rotation(nn.Module):
-    """x -> Q x with a fixed random orthogonal Q, uniform over the orthogonal group (Mezzadri 2007), in float64.
+class Rotation(flows.Rotation):
+    """A rotation of one replicate, in float64, as a layer of a mixing; see `nica_bench.flows.Rotation`.
 
     Args:
         generator: CPU generator.
         features: number of features D, at least 1.
 
-    Attributes:
-        matrix: Q, a buffer, shape (D, D); its determinant is 1 or -1.
-
     Raises:
         UsageError: fewer than one feature.
     """
 
-    matrix: Tensor
     volume_preserving = True
 
     def __init__(self, generator: torch.Generator, features: int) -> None:
-        super().__init__()
-        if features < 1:
-            raise UsageError(f"expected at least 1 feature to rotate, got {features}")
-        q, r = torch.linalg.qr(torch.randn(features, features, dtype=torch.float64, generator=generator))
-        # Without the signs of R's diagonal, Q would not be uniform but depend on the algorithm.
-        self.register_buffer("matrix", q * torch.diagonal(r).sign())
+        super().__init__([generator], features, torch.float64)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Args: x, shape (R, D, B). Returns: Q x, same shape, and zeros, shape (R, B)."""
-        return self.matrix @ x, x.new_zeros(x.shape[0], x.shape[2])
-
-    def inverse(self, y: Tensor) -> Tensor:
-        """Args: y, shape (R, D, B). Returns: Q' y, same shape."""
-        return self.matrix.T @ y
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """Args: x, shape (1, D, B). Returns: Q x, same shape, and zeros, shape (1, B)."""
+        return super().forward(x), x.new_zeros(x.shape[0], x.shape[2])
 
 
 class LeakyReLU(nn.Module):
