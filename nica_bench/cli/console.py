@@ -44,7 +44,7 @@ def say(text: str) -> None:
 def tell(lines: Iterable[str]) -> None:
     """Lines on stdout: wrapped at words in a terminal, never in a pipe."""
     for line in lines:
-        out.print(line, markup=False, soft_wrap=not out.is_terminal)
+        out.print(line, markup=False, emoji=False, soft_wrap=not out.is_terminal)
 
 
 def listing(rows: Sequence[Sequence[str]]) -> None:

@@ -58,7 +58,7 @@ class Experiment:
         name: its name on the command line.
         title, source, question: for people; the source is a figure, table or section.
         scenarios, methods, seeds: the grid, as texts of the command line.
-        expectations: at least one.
+        expectations: at least one, in the order of the scenarios.
         contradicts: how what is found here contradicts the source; empty where it does not.
         seen: what a run gave, or None.
     """

@@ -72,6 +72,7 @@ def read_experiment(name: str, data: bytes, path: str) -> Experiment:
         for i, table in enumerate(file.tables("expect"))
         for expectation in _expectations(_Table(path, table, _EXPECT, f"expect[{i}]."), scenarios, methods)
     ]
+    order = list(scenarios.values())
     return Experiment(
         name=name,
         title=file.text("title"),
@@ -80,7 +81,7 @@ def read_experiment(name: str, data: bytes, path: str) -> Experiment:
         scenarios=tuple(scenarios),
         methods=tuple(methods),
         seeds=seeds,
-        expectations=tuple(expectations),
+        expectations=tuple(sorted(expectations, key=lambda e: order.index(e.scenario))),
         contradicts=file.text("contradicts") if "contradicts" in file else "",
         seen=_seen(_Table(path, file.get("seen"), _SEEN, "seen.")) if "seen" in file else None,
     )
