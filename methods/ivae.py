@@ -43,9 +43,9 @@ class IVAE(TorchMethod):
     - the decoder gives the noise of x too, for each z (-1.60 to -1.66; a nonlinear mixing stretches the noise);
     - the encoder sees asinh of x: single points far out no longer make a dataset diverge.
 
-    With 4,000 steps of 500 points and networks of width 64 a learning rate of 5e-3 has -1.67, 1e-2 -1.69 (kept) and 2e-2
-    -1.63. Width 128 has -1.73, but at 2.5 times the cost, which is no longer like GIN's. Restarts kept by the validation
-    loss change little.
+    With 4,000 steps of 500 points and networks of width 64 a learning rate of 5e-3 has -1.67, 1e-2 -1.69 (kept) and
+    2e-2 -1.63. Width 128 has -1.73, but at 2.5 times the cost, which is no longer like GIN's. Restarts kept by the
+    validation loss change little.
     """
 
     name: ClassVar[str] = "ivae"
