@@ -34,8 +34,10 @@ def difference_interval(scores: np.ndarray) -> Estimate:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=1000)
-    trials = parser.parse_args().trials
+    parser.add_argument("--trials", type=int, default=1000, help="repetitions of each; default: %(default)s")
+    parser.add_argument("--smoke", action="store_true", help="a run of seconds that shows that it works")
+    given = parser.parse_args()
+    trials = 5 if given.smoke else given.trials
     population = draw(np.random.default_rng(0), 10_000_000)
     cases: dict[str, tuple[Callable[[np.ndarray], Estimate], float]] = {
         "median": (lambda s: median_interval(s, resamples=1000), float(np.median(population))),
