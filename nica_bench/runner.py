@@ -34,6 +34,7 @@ class Plan:
         cells: all cells of the grid.
         pending: those to be computed.
         skipped: those whose method makes no sense on their scenario, with the reason.
+        failed: those that failed before and are not tried again.
         broken: why a file that should be a record is none, by path.
     """
 

@@ -194,7 +194,7 @@ def _announce(plan: Plan) -> None:
             todo = sum(c in waiting for c in mine)
             left = [skipped[c] for c in mine if c in skipped]
             why = f", {len(left)} skipped: {left[0]}" if left else ""
-            failed = sum(c in plan.failed for c in mine) - sum(c in skipped for c in mine if c in plan.failed)
+            failed = sum(c in plan.failed for c in mine)
             there = len(mine) - todo - len(left) - failed
             again = f", {failed} failed before (--retry failed takes them again)" if failed else ""
             say(f"{s.label}  {m.label}: {cells_text(len(mine))}, {there} there{again}, {todo} to run{why}")

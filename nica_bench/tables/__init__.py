@@ -6,7 +6,7 @@ from nica_bench.statistics.frames import told_letters
 from nica_bench.tables.formats import BINARY, FORMATS, SUFFIXES, html_table, render, terminal_table
 from nica_bench.tables.kinds import TABLE_KINDS, table_kind
 from nica_bench.tables.query import Query, TableKind
-from nica_bench.tables.scores import rich_table, rows_of, scores_table
+from nica_bench.tables.scores import rows_of, scores_table
 from nica_bench.tables.table import Column, Row, Table
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "TableKind",
     "html_table",
     "render",
-    "rich_table",
     "rows_of",
     "scores_table",
     "table_kind",

@@ -25,11 +25,10 @@ from nica_bench.statistics import (
     wilson,
 )
 from nica_bench.statistics.frames import told_letters
-from nica_bench.tables.formats import terminal_table
 from nica_bench.tables.query import Query, TableKind
 from nica_bench.tables.table import Column, Row, Table, bracket, number, short
 
-__all__ = ["KIND", "rich_table", "rows_of", "scores_table"]
+__all__ = ["KIND", "rows_of", "scores_table"]
 
 Member: TypeAlias = tuple[Block, Series]
 Interval = Callable[..., Estimate]
@@ -76,11 +75,6 @@ def scores_table(title: str, rows: Sequence[Row], threshold: float = 0.95) -> Ta
     if any(r["best"] for r in rows):
         caption += " Set off: better than every rival in the paired test (Holm, .05)."
     return Table(title, columns, rows, caption, _section, lambda r: bool(r["best"]))
-
-
-def rich_table(scenario: str, rows: Sequence[Row]) -> Any:
-    """The overview of one scenario for the terminal, from rows of `rows_of`: a `rich.table.Table`."""
-    return terminal_table(scores_table(scenario, rows))
 
 
 def _build(collection: Collection, query: Query) -> tuple[list[Table], list[str]]:
