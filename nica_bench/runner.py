@@ -12,7 +12,7 @@ import psutil
 
 from nica_bench.environment import usable_cores
 from nica_bench.method import Method
-from nica_bench.plan import Cell, grouped, make_cells, pending
+from nica_bench.plan import Cell, grouped, make_cells, pending, unfit
 from nica_bench.record import Record, Status
 from nica_bench.reporter import Reporter
 from nica_bench.scenario import Scenario
@@ -67,7 +67,7 @@ def make_plan(
     scan = store.scan()
     cells = make_cells(scenarios, methods, seeds, inits)
     todo = pending(cells, scan.records, retry, force)
-    reasons = {(c.scenario, c.method): c.method.skip(c.scenario) for c in todo}
+    reasons = {(c.scenario, c.method): unfit(c.method, c.scenario) for c in todo}
     skipped = [(c, reason) for c in todo if (reason := reasons[c.scenario, c.method]) is not None]
     run = [c for c in todo if reasons[c.scenario, c.method] is None]
     kept = set(cells) - set(todo)
