@@ -48,7 +48,7 @@ class LabelOnly(Method):
         x = observations.train_x
         counts = np.bincount(u, minlength=observations.conditions)
         sums = np.stack([np.bincount(u, x[:, j], minlength=observations.conditions) for j in range(x.shape[1])], 1)
-        means = sums / np.maximum(counts, 1)[:, None] - x.mean(0)
+        means = sums / np.maximum(counts, 1)[:, None] - x.mean(0, dtype=np.float64)
         _, singular, axes = np.linalg.svd(np.sqrt(counts / len(u))[:, None] * means, full_matrices=False)
         codes = means @ axes.T
 
