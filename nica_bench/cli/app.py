@@ -22,6 +22,7 @@ def build() -> typer.Typer:
     """
     from nica_bench.cli.flags import with_scenario_flags
     from nica_bench.cli.inspect import info, list_, show
+    from nica_bench.cli.keeping import collect, merge
     from nica_bench.cli.results import PLOT_HELP, plot, report, table
     from nica_bench.cli.run import run
 
@@ -34,6 +35,8 @@ def build() -> typer.Typer:
     app.command()(table)
     app.command(help=PLOT_HELP)(plot)
     app.command()(report)
+    app.command()(collect)
+    app.command()(merge)
     return app
 
 
