@@ -276,14 +276,17 @@ def _named(names: Sequence[str], what: str, records: Iterable[Record]) -> set[st
 
 def _provenance_notes(records: Iterable[Record]) -> list[str]:
     """What differs between the records' makers."""
-    hosts, versions, dirty, total = Counter[str](), Counter[str](), 0, 0
+    makers = Counter[tuple[Any, ...]]()
     for record in records:
-        total += 1
         made = record.provenance
-        hosts[f"{made.get('host') or 'an unknown host'} ({made.get('cpu') or 'unknown processor'})"] += 1
-        torch = (made.get("versions") or {}).get("torch") or "unknown"
-        versions[f"nica-bench {made.get('nica_bench') or 'unknown'} with torch {torch}"] += 1
-        dirty += bool((made.get("git") or {}).get("dirty"))
+        torch, git = made.get("versions") or {}, made.get("git") or {}
+        makers[made.get("host"), made.get("cpu"), made.get("nica_bench"), torch.get("torch"), bool(git.get("dirty"))] += 1
+    hosts, versions, dirty = Counter[str](), Counter[str](), 0
+    for (host, cpu, version, torch, changed), count in makers.items():
+        hosts[f"{host or 'an unknown host'} ({cpu or 'unknown processor'})"] += count
+        versions[f"nica-bench {version or 'unknown'} with torch {torch or 'unknown'}"] += count
+        dirty += count * changed
+    total = makers.total()
     notes = []
     if len(hosts) > 1:
         notes.append(f"records come from {len(hosts)} machines, {_counted(hosts)}: their seconds don't compare")

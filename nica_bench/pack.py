@@ -137,37 +137,53 @@ class Outline:
 
 
 class _Rows:
-    """The rows of one row group, and the fields that many of them share."""
+    """The rows of one row group. A column is read, and its texts are parsed, when one of them is asked for."""
 
-    def __init__(self, batch: pa.Table, shared: dict[str, Any], folder: Path) -> None:
-        self._folder = folder
-        self._columns = {name: batch.column(name).combine_chunks() for name in batch.column_names}
-        self._shared = shared
-        self.length = batch.num_rows
+    def __init__(self, pack: Pack, group: int) -> None:
+        self._pack = pack
+        self._group = group
+        self._values: dict[str, list[Any]] = {}
 
     def values(self, name: str) -> list[Any]:
-        """A column as Python values."""
-        found: list[Any] = self._columns[name].to_numpy(zero_copy_only=False).tolist()
+        """A column as Python values: texts as they are."""
+        if name not in self._values:
+            column = self._pack.read_columns(self._group, [name]).column(name)
+            self._values[name] = column.to_numpy().tolist() if name in _NUMBERS else column.to_pylist()
+        return self._values[name]
+
+    def parsed(self, name: str) -> list[Any]:
+        """The values of a column of JSON texts; those that records share are one object, not to be changed."""
+        texts = self.values(name)
+        if name in _SHARED:
+            known = self._pack.shared
+            for text in dict.fromkeys(texts):
+                if text not in known:
+                    known[text] = json.loads(text)
+            return [known[text] for text in texts]
+        found: list[Any] = json.loads(f"[{','.join(texts)}]")  # one call is many times faster than one a record
         return found
 
     def field(self, name: str, i: int) -> Any:
         """A field of the record in a row; its default where the file was written before the field was."""
-        if name not in self._columns:
-            made = next(f for f in dataclasses.fields(Record) if f.name == name)
-            return made.default if made.default_factory is dataclasses.MISSING else made.default_factory()
-        value = self.parsed(name, self._columns[name][i].as_py())
-        if name == "provenance":
-            times = {key: self._columns[key][i].as_py() for key in _TIMES}
-            return value | {key: time for key, time in times.items() if time is not None}
-        return value
+        place = f"{name} parsed"
+        if place not in self._values:
+            self._values[place] = self._fields(name)
+        return self._values[place][i]
 
-    def parsed(self, name: str, text: str) -> Any:
-        """The value of a JSON text; those that are shared are not to be changed."""
-        if name not in _SHARED:
-            return json.loads(text)
-        if text not in self._shared:
-            self._shared[text] = json.loads(text)
-        return self._shared[text]
+    def _fields(self, name: str) -> list[Any]:
+        if name not in self._pack.columns:
+            made = next(f for f in dataclasses.fields(Record) if f.name == name)
+            count = len(self.values("key"))
+            absent = made.default_factory is dataclasses.MISSING
+            return [made.default if absent else made.default_factory() for _ in range(count)]  # type: ignore[misc]
+        found = self.parsed(name)
+        if name != "provenance":
+            return found
+        times = zip(*(self.values(key) for key in _TIMES), strict=True)
+        return [
+            made | {key: time for key, time in zip(_TIMES, pair, strict=True) if time is not None}
+            for made, pair in zip(found, times, strict=True)
+        ]
 
     def packed_arrays(self, i: int) -> bytes | None:
         """The content of the npz of the cell in a row.
@@ -178,10 +194,10 @@ class _Rows:
         described = self.field("arrays", i)
         if described is None:
             return None
-        archive, offset = (self._columns[name][i].as_py() for name in ("archive", "offset"))
-        path = self._folder / (archive or f"cells/{described['file']}")
+        archive, offset = self.values("archive")[i], self._pack.read_columns(self._group, ["offset"]).column(0)[i]
+        path = self._pack.path.parent / (archive or f"cells/{described['file']}")
         with open(path, "rb") as file:
-            file.seek(offset if archive else 0)
+            file.seek(offset.as_py() if archive else 0)
             packed = file.read(described["bytes"])
         if hashlib.sha256(packed).hexdigest() != described["sha256"]:
             raise ValueError(f"{described['file']} in {path} has another SHA-256 than its record says")
@@ -230,15 +246,21 @@ class Pack:
         return pq.ParquetFile(self.path, memory_map=False, page_checksum_verification=True)
 
     @functools.cached_property
-    def _shared(self) -> dict[str, Any]:
+    def shared(self) -> dict[str, Any]:
+        """Values of the texts that many records have in common."""
         return {}
+
+    @functools.cached_property
+    def columns(self) -> frozenset[str]:
+        """Names of its columns: a file of an older nica-bench may lack some."""
+        return frozenset(self._file.schema_arrow.names)
 
     @functools.cached_property
     def places(self) -> Mapping[str, tuple[int, int]]:
         """Row group and row of each cell, by key."""
         found: dict[str, tuple[int, int]] = {}
         for group in range(self._file.num_row_groups):
-            for i, key in enumerate(self._rows(group, ["key"]).values("key")):
+            for i, key in enumerate(_Rows(self, group).values("key")):
                 found[key] = (group, i)
         return found
 
@@ -246,20 +268,20 @@ class Pack:
     def archives(self) -> set[str]:
         """Names of the archives that hold arrays of its records."""
         groups = range(self._file.num_row_groups)
-        return {name for group in groups for name in self._rows(group, ["archive"]).values("archive") if name}
+        return {name for group in groups for name in _Rows(self, group).values("archive") if name}
 
     def outlines(self) -> Iterator[Outline]:
         """What is known of each cell at once; only the columns it takes are read."""
         names = ["key", "scenario_label", "method_label", "seed", "init", "status"]
         for group in range(self._file.num_row_groups):
-            rows = self._rows(group, names)
+            rows = _Rows(self, group)
             for key, scenario, method, seed, init, status in zip(*map(rows.values, names), strict=True):
                 yield Outline(key, scenario, method, seed, init, Status(status))
 
     def batches(self) -> Iterator[pa.Table]:
         """The rows as they lie, a row group at a time."""
         for group in range(self._file.num_row_groups):
-            yield self._read(group, None)
+            yield self.read_columns(group, None)
 
     def records(self, without: Container[str] = frozenset()) -> Iterator[Record]:
         """The records, in the order of the file.
@@ -291,9 +313,10 @@ class Pack:
             OSError, ValueError: if the npz is not there, or is not the one that the record describes.
         """
         group, i = self.places[key]
-        return self._rows(group, ["arrays", "archive", "offset"]).packed_arrays(i)
+        return _Rows(self, group).packed_arrays(i)
 
-    def _read(self, group: int, columns: list[str] | None) -> pa.Table:
+    def read_columns(self, group: int, columns: list[str] | None) -> pa.Table:
+        """Columns of a row group, or all of them. Raises UsageError where the file is damaged."""
         import pyarrow as pa
 
         try:
@@ -301,16 +324,12 @@ class Pack:
         except (OSError, pa.ArrowException) as error:
             raise UsageError(f"{self.path} is damaged: {_reason(error)}") from error
 
-    def _rows(self, group: int, columns: list[str] | None = None) -> _Rows:
-        return _Rows(self._read(group, columns), self._shared, self.path.parent)
-
     def _records(self, group: int, without: Container[str]) -> Iterator[Record]:
-        rows = self._rows(group)
-        eager = [*_NAMES, *_NUMBERS, *_PARAMETERS, *_TEXTS, "told"]
-        columns = {name: rows.values(name) for name in eager}
-        for name in (*_PARAMETERS, "told"):
-            columns[name] = [rows.parsed(name, text) for text in columns[name]]
-        statuses = [Status(text) for text in columns["status"]]
+        rows = _Rows(self, group)
+        columns = {name: rows.values(name) for name in (*_NAMES, *_NUMBERS, *_TEXTS)}
+        columns |= {name: rows.parsed(name) for name in _PARAMETERS}
+        by_text = {status.value: status for status in Status}
+        statuses = [by_text[text] for text in columns["status"]]
         # a class that checks its fields again would take longer than reading them: they were checked when written
         in_spec = [f.name for f in dataclasses.fields(CellSpec)]
         for i, values in enumerate(zip(*(columns[name] for name in in_spec), strict=True)):
@@ -325,7 +344,6 @@ class Pack:
                 status=statuses[i],
                 kind=columns["kind"][i],
                 message=columns["message"][i],
-                told={"family": False, **columns["told"][i]},
                 _place=(rows, i),
             )
             yield record
