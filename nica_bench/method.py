@@ -55,6 +55,10 @@ class Fitted:
         training: facts of the fit for the record: steps, learnable parameters, ...
         loss_curve: training loss at every step, shape (steps,).
         diverged: why the fit is of no use although it ended, or None.
+        decode: from codes (N, D') back to observations (N, D), where the method can.
+        weights: the trained model's arrays by name; empty where there are none to keep.
+        history: arrays over training for the record's file, the first axis a point in time: `step` (T,) and, for a
+            spectrum followed over training, `spectrum` (T, D').
     """
 
     encode: Callable[[Floats, Integers | None], Floats]
@@ -64,6 +68,9 @@ class Fitted:
     training: Mapping[str, Any] = field(default_factory=dict)
     loss_curve: NDArray[np.floating[Any]] | None = None
     diverged: str | None = None
+    decode: Callable[[Floats], Floats] | None = None
+    weights: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    history: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,7 @@ class Method(ABC):
     uses_conditions: ClassVar[bool] = False
     """It is given the conditions u, in fitting and in encoding."""
     knows_dimension: ClassVar[bool] = False
-    """It is told the true number of latents."""
+    """It is told the true number of latents, or what the scenario has in its place (`Scenario.told_latents`)."""
     oracle: ClassVar[bool] = False
     """It is told the latents of the training data: a bound, not a result."""
     knows_family: ClassVar[bool] = False

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nica_bench.contract import checked_codes, checked_facts, checked_fits, checked_ranking
 from nica_bench.dataset import Dataset
 from nica_bench.method import FitSession, Fitted, Progress
-from nica_bench.metrics import Sample, score
+from nica_bench.metrics import Sample, score, score_blind
 from nica_bench.plan import Cell, Group
 from nica_bench.provenance import peak_memory_bytes, provenance
 from nica_bench.record import Record, Status
@@ -157,24 +157,33 @@ def _scored(
 ) -> tuple[Record, Arrays]:
     """Encode, check the contract, score."""
     method = cell.method
-    samples = []
-    for name, split in (("validation", data.validation), ("test", data.test)):
-        samples.append(Sample(split.z, checked_codes(method, fitted, split, name), split.u))
-    codes = samples[0].codes.shape[1]
-    importance = checked_ranking(method, "importance", fitted.importance, codes)
-    rankings = {name: checked_ranking(method, name, values, codes) for name, values in fitted.rankings.items()}
+    validation, test = (
+        checked_codes(method, fitted, split, name)
+        for name, split in (("validation", data.validation), ("test", data.test))
+    )
+    width = test.shape[1]
+    importance = checked_ranking(method, "importance", fitted.importance, width)
+    rankings = {name: checked_ranking(method, name, values, width) for name, values in fitted.rankings.items()}
     facts, curve = checked_facts(method, fitted)
     streams = Streams.of_fit(cell.seed, cell.init)
-    scores = score(
-        samples[0], samples[1], importance, streams.numpy("evaluation"), knows_dimension=method.knows_dimension
-    )
+    z = data.test.z
+    if data.validation.z is None or z is None:
+        scores = score_blind(importance, knows_dimension=method.knows_dimension)
+    else:
+        scores = score(
+            Sample(data.validation.z, validation, data.validation.u),
+            Sample(z, test, data.test.u),
+            importance,
+            streams.numpy("evaluation"),
+            knows_dimension=method.knows_dimension,
+        )
     status, message = Status.OK, ""
     if fitted.diverged is not None:
         status, message = Status.DIVERGED, fitted.diverged
-    elif not all(np.isfinite(s.codes).all() for s in samples):
-        bad = int((~np.isfinite(samples[1].codes)).sum())
-        status, message = Status.ERROR, f"{bad} of {samples[1].codes.size} test codes are not finite"
-    elif scores.correlation.size and not scores.correlation.any():
+    elif not (np.isfinite(validation).all() and np.isfinite(test).all()):
+        bad = int((~np.isfinite(test)).sum())
+        status, message = Status.ERROR, f"{bad} of {test.size} test codes are not finite"
+    elif not (scores.correlation.any() if z is not None else (test.max(0) > test.min(0)).any()):
         status, message = Status.ERROR, "all codes are constant"
     record = Record(
         spec=cell.spec,
@@ -193,14 +202,17 @@ def _scored(
     )
     arrays = {
         "importance": importance,
-        "correlation": scores.correlation,
-        "slopes": scores.slopes,
-        "assignment": np.array([scores.assignment.codes, scores.assignment.signs]),
-        "codes": samples[1].codes[:KEPT_CODES],
-        "z": samples[1].z[:KEPT_CODES],
-        "u": samples[1].u[:KEPT_CODES],
+        "codes": test[:KEPT_CODES],
+        "u": data.test.u[:KEPT_CODES],
         **{f"ranking_{name}": values for name, values in rankings.items()},
     }
+    if z is not None:
+        arrays |= {
+            "correlation": scores.correlation,
+            "slopes": scores.slopes,
+            "assignment": np.array([scores.assignment.codes, scores.assignment.signs]),
+            "z": z[:KEPT_CODES],
+        }
     if curve is not None:
         arrays["loss"] = curve
     return record, arrays

@@ -20,6 +20,7 @@ def build() -> typer.Typer:
     Raises:
         UsageError: if an installed scenario does not import: flags are made from all of them.
     """
+    from nica_bench.cli.data import data
     from nica_bench.cli.flags import with_scenario_flags
     from nica_bench.cli.inspect import info, list_, show
     from nica_bench.cli.keeping import collect, merge
@@ -37,6 +38,7 @@ def build() -> typer.Typer:
     app.command()(report)
     app.command()(collect)
     app.command()(merge)
+    app.command()(data)
     return app
 
 
