@@ -280,7 +280,9 @@ def _provenance_notes(records: Iterable[Record]) -> list[str]:
     for record in records:
         made = record.provenance
         torch, git = made.get("versions") or {}, made.get("git") or {}
-        makers[made.get("host"), made.get("cpu"), made.get("nica_bench"), torch.get("torch"), bool(git.get("dirty"))] += 1
+        makers[
+            made.get("host"), made.get("cpu"), made.get("nica_bench"), torch.get("torch"), bool(git.get("dirty"))
+        ] += 1
     hosts, versions, dirty = Counter[str](), Counter[str](), 0
     for (host, cpu, version, torch, changed), count in makers.items():
         hosts[f"{host or 'an unknown host'} ({cpu or 'unknown processor'})"] += count

@@ -132,7 +132,9 @@ def _copy(source: Store | Pack, record: Record, store: Store) -> None:
             os.replace(temporary(folder, weights.read_bytes()), folder / weights.name)
             sync_folder(folder)
     except OSError as error:
-        raise StoreError(f"cannot copy {weights} into {store.folder}: {reason(error)}; copied cells are kept") from error
+        raise StoreError(
+            f"cannot copy {weights} into {store.folder}: {reason(error)}; copied cells are kept"
+        ) from error
     try:
         packed = source.packed_arrays(record.key) if isinstance(source, Pack) else source.load(record.key)[1]
     except (OSError, ValueError) as error:

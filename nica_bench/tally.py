@@ -1,8 +1,8 @@
 """Counting cells without reading their records: what a live display and a folder of 100,000 cells need.
 
-The head of a record's file says what the cell is and how it ended: a few hundred bytes, found without parsing. Its lines
-are those of the top level of the JSON, where a line break can't be part of a text, so what is found is the field and
-nothing else. A file that does not begin so is parsed whole.
+The head of a record's file says what the cell is and how it ended: a few hundred bytes, found without parsing. A line
+break can't be part of a text in JSON, so what is found between them is the field and nothing else. A file that does not
+begin so is parsed whole.
 """
 
 from __future__ import annotations

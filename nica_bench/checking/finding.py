@@ -16,6 +16,9 @@ from nica_bench.parameters import parameters_of
 __all__ = ["Checks", "Finding"]
 
 
+_CONTRACT = frozenset(("name", "family", "equivalence", "sized", "version"))
+
+
 @dataclass(frozen=True)
 class Finding:
     """A breach of the contract.
@@ -113,15 +116,16 @@ class Checks:
             "version",
         )
         self.that(
-            bool((owner.__dict__.get("__doc__") or "").strip()) and not str(owner.__doc__).startswith(f"{owner.__name__}("),
+            bool((owner.__doc__ or "").strip()) and not str(owner.__doc__).startswith(f"{owner.__name__}("),
             f"{owner.__name__} has no docstring: its first line is what `nica-bench list` says of it",
         )
-        undone = [key for key, value in vars(owner).items() if isinstance(value, dataclasses.Field)]
         params: Any = owner.__dict__.get("__dataclass_params__")
-        fields = bool(undone) or "__annotations__" in vars(owner)
+        own = {key: str(value) for key, value in vars(owner).get("__annotations__", {}).items()}
+        undone = [key for key, value in own.items() if "ClassVar" not in value and key not in _CONTRACT]
+        undone += [key for key, value in vars(owner).items() if isinstance(value, dataclasses.Field)]
         good = params.frozen if params is not None else not undone
         self.that(good, f"{owner.__name__} is no frozen dataclass: put @dataclass(frozen=True) before it")
-        if not (named and good and fields is not None):
+        if not (named and good):
             return False
         given = {"latents", "dimensions"} if name_field == "family" else set()
         known = parameters_of(owner)

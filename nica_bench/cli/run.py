@@ -23,7 +23,7 @@ from nica_bench.method import Method
 from nica_bench.parameters import parse_name
 from nica_bench.plan import parse_seeds, seeds_text
 from nica_bench.record import Record, Status
-from nica_bench.registry import make_method, method_file, method_types
+from nica_bench.registry import make_method, method_file, method_types, scenario_file
 from nica_bench.runner import Plan, execute, make_plan
 from nica_bench.store import Store
 from nica_bench.tables import render, rows_of, scores_table, terminal_table
@@ -99,7 +99,8 @@ def run(
         names = method or [without(text, extra.get(parse_name(text)[0], ())) for text in wanted.methods]
     scenarios = list(dict.fromkeys(scenario_with(text, given) for text in texts))
     methods = _methods(names, extra)
-    modules = tuple(str(path) for name in names if (path := method_file(name)))
+    files = [*map(method_file, names), *map(scenario_file, texts)]
+    modules = tuple(dict.fromkeys(str(path) for path in files if path))
     check_device_name(device)
     listed = seeds or (wanted.seeds if wanted else None)
     numbers, again = None if listed is None else parse_seeds(listed), _statuses(retry)
