@@ -27,7 +27,7 @@ from nica_bench.pack import Pack
 from nica_bench.record import RECORD_FORMAT, CellSpec, Record, Status
 from nica_bench.store import Store, StoreError
 
-__all__ = ["Collection", "collect", "open_source"]
+__all__ = ["Collection", "collect", "machine_of", "open_source"]
 
 _SPEC = frozenset(f.name for f in dataclasses.fields(CellSpec))
 _RECORD = frozenset(f.name for f in dataclasses.fields(Record))
@@ -69,6 +69,7 @@ class Collection:
         scenarios: Sequence[str] = (),
         methods: Sequence[str] = (),
         seeds: Sequence[int] = (),
+        hosts: Sequence[str] = (),
     ) -> Self:
         """Some of the records; an empty choice is no choice.
 
@@ -76,18 +77,24 @@ class Collection:
             scenarios: labels as `run` takes them; a name that is the label of none stands for all its variants.
             methods: the same of methods.
             seeds: data seeds.
+            hosts: names of machines.
 
         Raises:
             UsageError: if a name is not among the records (the nearest that are, are offered), or none is left.
         """
         wanted_scenarios = _named(scenarios, "scenario", self.records)
         wanted_methods = _named(methods, "method", self.records)
+        known = {str(r.provenance.get("host")) for r in self.records} if hosts else set()
+        for host in hosts:
+            if host not in known:
+                raise UsageError(f"no records of host '{host}'; {did_you_mean(host, known)}")
         kept = tuple(
             r
             for r in self.records
             if (not scenarios or r.spec.scenario_label in wanted_scenarios)
             and (not methods or r.spec.method_label in wanted_methods)
             and (not seeds or r.spec.seed in seeds)
+            and (not hosts or str(r.provenance.get("host")) in hosts)
         )
         if not kept:
             raise UsageError("no records are left: no cell has the scenarios, methods and seeds asked for together")
@@ -272,6 +279,12 @@ def _named(names: Sequence[str], what: str, records: Iterable[Record]) -> set[st
             raise UsageError(f"no records of {what} '{name}'; {did_you_mean(name, labels | variants.keys())}")
         chosen |= {name} if name in labels else variants[name]
     return chosen
+
+
+def machine_of(record: Record) -> tuple[Any, ...]:
+    """What must be the same for seconds to compare: host, processor, device and number of threads."""
+    made = record.provenance
+    return made.get("host"), made.get("cpu"), made.get("device"), made.get("threads")
 
 
 def _provenance_notes(records: Iterable[Record]) -> list[str]:

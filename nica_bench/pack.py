@@ -173,9 +173,8 @@ class _Rows:
     def _fields(self, name: str) -> list[Any]:
         if name not in self._pack.columns:
             made = next(f for f in dataclasses.fields(Record) if f.name == name)
-            count = len(self.values("key"))
-            absent = made.default_factory is dataclasses.MISSING
-            return [made.default if absent else made.default_factory() for _ in range(count)]  # type: ignore[misc]
+            factory = made.default_factory
+            return [made.default if factory is dataclasses.MISSING else factory() for _ in self.values("key")]
         found = self.parsed(name)
         if name != "provenance":
             return found

@@ -105,8 +105,10 @@ def _module(path: Path, what: str) -> ModuleType:
                 raise
             line = _line_of(error, path)
             raise UsageError(f"{what} file {path}{line} does not import: {type(error).__name__}: {error}") from error
-        for c in [*_classes(module, Method), *_classes(module, Scenario)]:
-            c.version = f"{c.version}+{digest}"
+        own: list[type[Method] | type[Scenario]] = [*_classes(module, Method), *_classes(module, Scenario)]
+        for c in own:
+            if isinstance(c.version, str):  # anything else is refused where a cell is made of it
+                c.version = f"{c.version}+{digest}"
     return sys.modules[name]
 
 

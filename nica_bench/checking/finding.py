@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nica_bench.errors import NicaBenchError
 from nica_bench.parameters import parameters_of
 
 __all__ = ["Checks", "Finding"]
@@ -34,6 +33,25 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}: {self.text}"
+
+
+class _Running:
+    """Swallows the errors of what is tried, and keeps them."""
+
+    def __init__(self, checks: Checks, at: str) -> None:
+        self._checks = checks
+        self._at = at
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        said = str(error) if isinstance(error, NicaBenchError) else f"{type(error).__name__}: {error}"
+        line = self._checks.raised(error) or self._checks.line(self._at)
+        self._checks.add(f"{self._checks.owner.__name__}.{self._at}: {said}", line)
+        return True
 
 
 class Checks:
@@ -63,15 +81,10 @@ class Checks:
             self.add(text, self.line(at))
         return holds
 
-    @contextmanager
-    def running(self, at: str) -> Iterator[None]:
+    def running(self, at: str) -> _Running:
         """Run a member of the class: an error that it raises is a finding on the line of the file that raised it."""
         self.made += 1
-        try:
-            yield
-        except Exception as error:
-            name = type(error).__name__
-            self.add(f"{self.owner.__name__}.{at}: {name}: {error}", self._raised(error) or self.line(at))
+        return _Running(self, at)
 
     def add(self, text: str, line: int) -> None:
         """Add a finding, once."""
@@ -95,7 +108,7 @@ class Checks:
                 return first + i
         return first
 
-    def _raised(self, error: BaseException) -> int | None:
+    def raised(self, error: BaseException) -> int | None:
         """The last line of the file that the error went through."""
         traceback, found = error.__traceback__, None
         while traceback is not None:

@@ -103,7 +103,8 @@ def _dataset(seed: int, *, train: int = 240, secrets: int = 0) -> Dataset:
     if secrets:
         other = np.random.default_rng([seed, secrets])
         splits = [Split(s.x, other.permutation(s.u), other.normal(size=(len(s.x), LATENTS))) for s in splits]
-    return Dataset(*splits, conditions=CONDITIONS, family="normal")
+    train_split, validation, test = splits
+    return Dataset(train_split, validation, test, CONDITIONS, family="normal")
 
 
 class _Trial:

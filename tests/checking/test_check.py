@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from cli_helpers import call
+from cli_helpers import nica
 from nica_bench import UsageError
 from nica_bench.checking import check_file
 
@@ -168,10 +168,10 @@ def test_what_a_scenario_does_wrong(tmp_path, body, said):
 def test_exit_codes_and_lines(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(METHOD.format(flags="version = '1'", body="return Fitted(lambda x, u: x, x.std(0)[:1])"))
-    done = call("check", file)
+    done = nica("check", file, cwd=tmp_path)
     assert done.returncode == 3
-    assert f"{file}:13: mine: importance needs shape" in done.stdout
+    assert f"{file}:13: Mine.fit: mine: importance needs shape" in done.stdout
     file.write_text(METHOD.format(flags="version = '1'", body=GOOD))
-    assert call("check", file).returncode == 0
+    assert nica("check", file, cwd=tmp_path).returncode == 0
     file.write_text("import nowhere_at_all")
-    assert call("check", file).returncode == 2
+    assert nica("check", file, cwd=tmp_path).returncode == 2
