@@ -166,7 +166,7 @@ def test_killed_at_every_step_nothing_is_lost(tmp_path):
         Path.unlink = deadly(Path.unlink)
         pack_cells(store, arrays="pack", remove=True)
         """
-    store = filled(tmp_path, seeds=range(2), methods=["gin", "pca"])
+    store = filled(tmp_path, seeds=range(2), methods=["gin"])
     before = {key: (r.to_json(), store.arrays(key)) for key, r in store.scan().records.items()}
     kills = 0
     for at in range(40):
@@ -184,7 +184,8 @@ def test_killed_at_every_step_nothing_is_lost(tmp_path):
         kills += 1
     assert kills > 4
     assert not list(store.cells.glob("*.json"))
-    assert len(list(tmp_path.glob("arrays-*.zip"))) == 1
+    pack_cells(store)  # archives that a kill left without a record that leads to them go with the next
+    assert {path.name for path in tmp_path.glob("arrays-*.zip")} == Pack.open(tmp_path / PACK_NAME).archives
 
 
 def test_a_full_disk_changes_nothing(tmp_path, monkeypatch):
@@ -211,8 +212,9 @@ def test_files_that_are_none_are_named(tmp_path):
             Pack.open(path)
     pack_cells(store, remove=True)
     whole = (store.folder / PACK_NAME).read_bytes()
-    place = whole.index(b'"mcc"') if b'"mcc"' in whole else len(whole) // 3
-    (store.folder / PACK_NAME).write_bytes(whole[:place] + b"XXXX" + whole[place + 4 :])
+    damaged = bytearray(whole)
+    damaged[200 : len(whole) // 2 : 40] = b"X" * len(range(200, len(whole) // 2, 40))
+    (store.folder / PACK_NAME).write_bytes(damaged)
     with pytest.raises(UsageError, match=r"damaged|cannot be read"):
         [r.to_json() for r in Pack.open(store.folder / PACK_NAME).records()]
     with pytest.raises(UsageError, match="no finished cells"):
