@@ -25,6 +25,7 @@ def build() -> typer.Typer:
     from nica_bench.cli.flags import with_scenario_flags
     from nica_bench.cli.inspect import info, list_, show
     from nica_bench.cli.keeping import collect, merge
+    from nica_bench.cli.publish import publish
     from nica_bench.cli.results import PLOT_HELP, plot, report, table
     from nica_bench.cli.run import run
 
@@ -41,6 +42,7 @@ def build() -> typer.Typer:
     app.command()(new)
     app.command()(collect)
     app.command()(merge)
+    app.command()(publish)
     app.command()(data)
     return app
 
