@@ -35,6 +35,10 @@ class Scenario(ABC):
     """Whether the name carries `<n>of<D>`."""
     version: ClassVar[str] = "1"
     """Part of every cell's key: change it when the same seed gives other data."""
+    default_seeds: ClassVar[str] = "0:10"
+    """The datasets of a run that names none."""
+    default_inits: ClassVar[int] = 1
+    """Initialisations a dataset of a run that does not say."""
 
     latents: int | None
     dimensions: int
@@ -77,6 +81,10 @@ class Scenario(ABC):
     @abstractmethod
     def generate(self, seed: int) -> Dataset:
         """Make the dataset of a seed. The same seed gives the same dataset, another seed another."""
+
+    def unavailable(self) -> str | None:
+        """What is missing on this machine to make datasets, and how to get it; None where nothing is."""
+        return None
 
     def warnings(self) -> list[str]:
         """What a reader of the results should know, a line each: e.g. that the theory's condition is not met."""
