@@ -1,4 +1,4 @@
-"""`emnist`, `mnist`, `emnist-subset` and `digits`: handwritten digits, whose latents nobody knows (paper, section 5)."""
+"""`emnist`, `mnist`, `emnist-subset`, `digits`: handwritten digits, whose latents nobody knows (paper, section 5)."""
 
 from __future__ import annotations
 
@@ -60,6 +60,28 @@ class ImageScenario(Scenario):
             f"a method that is told their number is told {self.knee} ({self.knee_source})"
         ]
 
+    def unavailable(self) -> str | None:
+        """Which files are missing, and how to get them."""
+        return missing_message(COLLECTIONS[self.family], data_folder()) if self.family in COLLECTIONS else None
+
+    def _published(self, seed: int, held_out: int) -> Dataset:
+        """Validation images are drawn from the published training images by the seed; the test images are fixed."""
+        train, test = load(COLLECTIONS[self.family], data_folder())
+        assert train is not None, "the collections of these scenarios have a training part"
+        order = _order(self, len(train.labels), self.samples, held_out, "training images", seed)
+        rows, validation = order[held_out:], order[:held_out]
+        return self._dataset(
+            Split(as_rows(train, rows), _labels(train.labels, rows)),
+            Split(as_rows(train, validation), _labels(train.labels, validation)),
+            Split(as_rows(test), _labels(test.labels)),
+            verified=train.verified and test.verified,
+        )
+
+    def _all_drawn(self, count: int, held_out: int, seed: int) -> list[NDArray[np.intp]]:
+        """Rows for training, validation and test, all drawn from the images by the seed."""
+        order = _order(self, count, self.samples, 2 * held_out, "images", seed)
+        return [order[2 * held_out :], order[:held_out], order[held_out : 2 * held_out]]
+
     def _dataset(self, train: Split, validation: Split, test: Split, **truth: Any) -> Dataset:
         said = {
             "images": self.title,
@@ -84,36 +106,7 @@ class ImageScenario(Scenario):
 
 
 @dataclass(frozen=True)
-class _Published(ImageScenario):
-    """Images with a published test set, from files."""
-
-    def unavailable(self) -> str | None:
-        """Which files are missing, and how to get them."""
-        return missing_message(COLLECTIONS[self.family], data_folder())
-
-    def generate(self, seed: int) -> Dataset:
-        """Validation images are drawn from the published training images by the seed; the test images are fixed."""
-        train, test = load(COLLECTIONS[self.family], data_folder())
-        assert train is not None, "the collections of these scenarios have a training part"
-        count = len(train.labels)
-        held_out: int = self.held_out  # type: ignore[attr-defined]
-        if self.samples + held_out > count:
-            raise UsageError(
-                f"{self.name} has {count:,} training images, but samples={self.samples} and held_out={held_out} "
-                f"ask for {self.samples + held_out:,}"
-            )
-        order = Streams(seed).numpy("validation split").permutation(count)
-        rows, validation = order[held_out : held_out + self.samples], order[:held_out]
-        return self._dataset(
-            Split(as_rows(train, rows), _labels(train.labels, rows)),
-            Split(as_rows(train, validation), _labels(train.labels, validation)),
-            Split(as_rows(test), _labels(test.labels)),
-            verified=train.verified and test.verified,
-        )
-
-
-@dataclass(frozen=True)
-class MNIST(_Published):
+class MNIST(ImageScenario):
     """MNIST: 60,000 and 10,000 handwritten digits, 28 x 28. It is not EMNIST, and its knee is another."""
 
     family = "mnist"
@@ -124,9 +117,13 @@ class MNIST(_Published):
     samples: int = parameter(50_000, "training images", low=10)
     held_out: int = parameter(10_000, "validation images", low=10)
 
+    def generate(self, seed: int) -> Dataset:
+        """Split validation images off by the seed."""
+        return self._published(seed, self.held_out)
+
 
 @dataclass(frozen=True)
-class EMNIST(_Published):
+class EMNIST(ImageScenario):
     """EMNIST Digits, the paper's: 240,000 and 40,000 handwritten digits, 28 x 28, stored transposed and set upright."""
 
     family = "emnist"
@@ -137,6 +134,10 @@ class EMNIST(_Published):
 
     samples: int = parameter(230_000, "training images", low=10)
     held_out: int = parameter(10_000, "validation images", low=10)
+
+    def generate(self, seed: int) -> Dataset:
+        """Split validation images off by the seed."""
+        return self._published(seed, self.held_out)
 
 
 @dataclass(frozen=True)
@@ -151,14 +152,10 @@ class EMNISTSubset(ImageScenario):
     samples: int = parameter(400, "training images", low=10)
     held_out: int = parameter(100, "validation images, and as many test images", low=10)
 
-    def unavailable(self) -> str | None:
-        """Which files are missing, and how to get them."""
-        return missing_message(COLLECTIONS[self.family], data_folder())
-
     def generate(self, seed: int) -> Dataset:
         """All three parts are drawn from the 600 images by the seed."""
         _, images = load(COLLECTIONS[self.family], data_folder())
-        parts = _three(self, len(images.labels), seed)
+        parts = self._all_drawn(len(images.labels), self.held_out, seed)
         train, validation, test = (Split(as_rows(images, p), _labels(images.labels, p)) for p in parts)
         return self._dataset(train, validation, test, verified=images.verified)
 
@@ -184,7 +181,7 @@ class Digits(ImageScenario):
 
         loaded = load_digits()
         x, labels = (loaded.data / 16).astype(np.float32), loaded.target
-        parts = _three(self, len(labels), seed)
+        parts = self._all_drawn(len(labels), self.held_out, seed)
         train, validation, test = (Split(x[p], _labels(labels, p)) for p in parts)
         return self._dataset(train, validation, test)
 
@@ -193,14 +190,11 @@ def _labels(labels: NDArray[Any], rows: NDArray[np.integer[Any]] | None = None) 
     return (labels if rows is None else labels[rows]).astype(np.int64)
 
 
-def _three(scenario: Digits | EMNISTSubset, count: int, seed: int) -> list[NDArray[np.intp]]:
-    """Rows for training, validation and test."""
-    needed = scenario.samples + 2 * scenario.held_out
-    if needed > count:
+def _order(scenario: Scenario, count: int, samples: int, held_out: int, what: str, seed: int) -> NDArray[np.intp]:
+    """Rows in the order of the seed: those held out first, then those to train on."""
+    if samples + held_out > count:
         raise UsageError(
-            f"{scenario.name} has {count:,} images, but samples={scenario.samples} and twice "
-            f"held_out={scenario.held_out} ask for {needed:,}"
+            f"{scenario.name} has {count:,} {what}, but samples={samples} and what is held out ({held_out:,}) "
+            f"ask for {samples + held_out:,}"
         )
-    order = Streams(seed).numpy("validation split").permutation(count)
-    first, second = scenario.held_out, 2 * scenario.held_out
-    return [order[second:needed], order[:first], order[first:second]]
+    return Streams(seed).numpy("validation split").permutation(count)[: held_out + samples]

@@ -163,10 +163,10 @@ class _Job:
                     self.bar.close()
                 if _of_disk(error):
                     raise
-                said = str(error).splitlines()[0] if str(error) else type(error).__name__
-                troubles.append(f"{url}: {said}")
-                self.say(f"no use: {troubles[-1]}")
-        raise UsageError(f"no download: {'; '.join(troubles)}. {missing_message(self.collection, self.folder)}")
+                said = str(error).splitlines()[0] if str(error) else ""
+                self.say(f"no use: {type(error).__name__}: {said}")
+                troubles.append(f"{url} ({type(error).__name__})")
+        raise UsageError(f"no download from {' or '.join(troubles)}. {missing_message(self.collection, self.folder)}")
 
 
 def _of_disk(error: Exception) -> bool:
