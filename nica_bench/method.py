@@ -125,6 +125,8 @@ class Method(ABC):
     """It identifies nothing: what a score has to beat."""
     replicated: ClassVar[bool] = False
     """It fits many datasets or initialisations at once, in `fit_group`."""
+    large: ClassVar[bool] = False
+    """Its operations are large enough to be spread over the threads that a fit may use; others use one."""
     version: ClassVar[str] = "1"
     """Part of every cell's key: change it when the same seed gives other codes."""
 

@@ -49,8 +49,6 @@ class TorchMethod(Method):
     smallest_group: ClassVar[int] = 2
     """A smaller group is padded to this many: a batched product of a single matrix takes another kernel, whose last
     bits differ."""
-    large: ClassVar[bool] = False
-    """Its operations are large: they may use all the threads that there are, and training data is not copied."""
     invertible: ClassVar[bool] = False
     """It has `decode`."""
 
