@@ -94,6 +94,9 @@ def run_groups(
     # as many threads as a worker uses: set before it imports its numerical libraries
     os.environ.update(dict.fromkeys(_THREADS, "1"))
     setting = replace(setting, threads=max(1, usable_cores() // max(1, min(jobs, len(groups)))))
+    if setting.threads > 1:
+        # threads that spin while they wait bring a machine that has other work to a halt
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     workers: list[_Worker] = []
     failed_starts = 0
     try:

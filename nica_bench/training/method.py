@@ -34,6 +34,9 @@ __all__ = ["TorchMethod"]
 
 CHUNK = 10_000
 """Points encoded at once: one size for all, so that codes don't depend on who asks."""
+WORTH_THREADS = 100_000
+"""Numbers in a batch from which on a large method's operations are spread over threads: 240 images of 28 x 28 are
+188,160. Below, threads wait for each other longer than they work."""
 
 
 @dataclass(frozen=True)
@@ -117,12 +120,12 @@ class TorchMethod(Method):
         while len(group) < self.smallest_group:
             group, streams = [*group, group[0]], [*streams, streams[0]]
         device = session.device
-        prepare(device, session.threads if self.large else 1)
         first = group[0]
         D, K = first.dimensions, first.conditions
         shape = Shape(len(group), D, K, first.latents, first.family, first.image_shape)
         points = len(first.train_x)
         size = min(self.batch, points)
+        prepare(device, session.threads if self.large and size * D >= WORTH_THREADS else 1)
         noise = Noise(streams, device, "training")
         xs, us = [o.train_x for o in group], [o.train_u for o in group]
         data: Batches
