@@ -25,7 +25,7 @@ JACOBIAN_IMAGES = 8
 """Validation images over which the scale-free ranking takes its Jacobians."""
 WATCHED_IMAGES = 2_000
 """Validation images from which the spectrum is taken during training."""
-EPOCHS, LEAST_STEPS = 10, 1_000
+EPOCHS, LEAST_STEPS = 15, 300
 """The default training: this many epochs, but of a small dataset at least this many steps."""
 
 
@@ -37,7 +37,7 @@ class ImageFlowMethod(TorchMethod):
     of the batch (eq. 10 to 12). With 2.6 million parameters one fit fills a machine, so fits are made one by one.
 
     `schedule=paper` is the paper's training: 3e-4 for 45 epochs, then 3e-5 for 50. The default, one cosine from 1e-3
-    over 10 epochs, gets there sooner.
+    over 15 epochs, gets there sooner.
     """
 
     uses_conditions: ClassVar[bool] = True
@@ -49,7 +49,7 @@ class ImageFlowMethod(TorchMethod):
     coupling: ClassVar[Literal["gin", "realnvp"]]
 
     lr: float = parameter(0.0, "learning rate at the start; 0 is 1e-3, or 3e-4 with schedule=paper", low=0)
-    steps: int = parameter(0, "optimiser steps of the cosine; 0 is 10 epochs, but at least 1,000 steps", low=0)
+    steps: int = parameter(0, "optimiser steps of the cosine; 0 is 15 epochs, but at least 300 steps", low=0)
     batch: int = parameter(240, "batch size", low=2)
     schedule: str = parameter(
         "cosine", "cosine, or the paper's 45 epochs and 50 at a tenth of the rate", choices=("cosine", "paper")
