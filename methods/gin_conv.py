@@ -25,7 +25,7 @@ JACOBIAN_IMAGES = 8
 """Validation images over which the scale-free ranking takes its Jacobians."""
 WATCHED_IMAGES = 2_000
 """Validation images from which the spectrum is taken during training."""
-EPOCHS, LEAST_STEPS = 15, 300
+EPOCHS, LEAST_STEPS = 15, 400
 """The default training: this many epochs, but of a small dataset at least this many steps."""
 
 
@@ -49,15 +49,13 @@ class ImageFlowMethod(TorchMethod):
     coupling: ClassVar[Literal["gin", "realnvp"]]
 
     lr: float = parameter(0.0, "learning rate at the start; 0 is 1e-3, or 3e-4 with schedule=paper", low=0)
-    steps: int = parameter(0, "optimiser steps of the cosine; 0 is 15 epochs, but at least 300 steps", low=0)
+    steps: int = parameter(0, "optimiser steps of the cosine; 0 is 15 epochs, but at least 400 steps", low=0)
     batch: int = parameter(240, "batch size", low=2)
     schedule: str = parameter(
         "cosine", "cosine, or the paper's 45 epochs and 50 at a tenth of the rate", choices=("cosine", "paper")
     )
     augmentation: float = parameter(0.01, "sd of the Gaussian noise added to x at each step", low=0)
-    precision: str = parameter(
-        "float32", "of the products in the convolutions", choices=("float32", "bfloat16")
-    )
+    precision: str = parameter("float32", "of the products in the convolutions", choices=("float32", "bfloat16"))
 
     def skip(self, scenario: Scenario) -> str | None:
         """It makes sense where observations are images that can be taken apart."""

@@ -134,7 +134,9 @@ class Store:
         except TensorFileError as error:
             raise StoreError(str(error)) from error
         if found.get("key") != key:
-            raise StoreError(f"{path}: expected the weights of cell {key}, found those of {found.get('key', 'no cell')}")
+            raise StoreError(
+                f"{path}: expected the weights of cell {key}, found those of {found.get('key', 'no cell')}"
+            )
         return arrays
 
     def write(

@@ -140,7 +140,7 @@ def _interrupt(workers: Sequence[_Worker]) -> None:
         with contextlib.suppress(EOFError, OSError, NicaBenchError):
             while worker.pipe.poll():
                 kind, _ = worker.pipe.recv()
-                worker.listens = worker.listens and kind != "begun" or kind == "listens"
+                worker.listens = (worker.listens and kind != "begun") or kind == "listens"
             if worker.listens:
                 worker.pipe.send(None)
                 asked.append(worker)

@@ -73,9 +73,11 @@ def test_a_step_on_images_runs_on_the_meta_device(name):
 def test_schedules_of_images_are_fifteen_epochs_or_the_papers():
     cosine, paper = (make_method(f"gin-conv{options}").make_schedule(208, 1) for options in ("", "[schedule=paper]"))
     assert (cosine.steps, cosine.lr(0)) == (3120, 1e-3)
-    assert make_method("gin-conv").make_schedule(4, 1).steps == 300
+    assert make_method("gin-conv").make_schedule(4, 1).steps == 400
     assert paper.steps == 95 * 208
-    assert [paper.lr(step) for step in (0, 45 * 208 - 1, 45 * 208, 95 * 208 - 1)] == pytest.approx([3e-4] * 2 + [3e-5] * 2)
+    assert [paper.lr(step) for step in (0, 45 * 208 - 1, 45 * 208, 95 * 208 - 1)] == pytest.approx(
+        [3e-4] * 2 + [3e-5] * 2
+    )
 
 
 def test_class_moments_agree_with_numpy_and_leave_small_classes_out():

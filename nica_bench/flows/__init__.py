@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nica_bench.flows.conv_coupling import ConvCoupling
-from nica_bench.flows.convnet import Convolutional, ConvNet
+from nica_bench.flows.convnet import ConvNet, Convolutional
 from nica_bench.flows.coupling import Coupling
 from nica_bench.flows.flow import Flow
 from nica_bench.flows.image_flow import Downsampling, ImageFlow

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nica_bench.flows.convnet import Convolutional, ConvNet
+from nica_bench.flows.convnet import ConvNet, Convolutional
 from nica_bench.flows.coupling import Coupling
 
 __all__ = ["ConvCoupling"]

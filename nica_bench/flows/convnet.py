@@ -63,7 +63,13 @@ class Convolutional:
         return [_stacked(layer) for layer in zip(*results, strict=True)]
 
     def backward(
-        self, grad: Tensor, inputs: Sequence[Tensor], parameters: Sequence[Tensor], *, to_parameters: bool, to_input: bool
+        self,
+        grad: Tensor,
+        inputs: Sequence[Tensor],
+        parameters: Sequence[Tensor],
+        *,
+        to_parameters: bool,
+        to_input: bool,
     ) -> tuple[Tensor | None, list[Tensor | None]]:
         """Gradients of `forward`.
 

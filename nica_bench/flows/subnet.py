@@ -27,7 +27,13 @@ class Arithmetic(Protocol):
         """The hidden activations, in any form, and the output, shape (R, out, B)."""
 
     def backward(
-        self, grad: Tensor, inputs: Sequence[Tensor], parameters: Sequence[Tensor], *, to_parameters: bool, to_input: bool
+        self,
+        grad: Tensor,
+        inputs: Sequence[Tensor],
+        parameters: Sequence[Tensor],
+        *,
+        to_parameters: bool,
+        to_input: bool,
     ) -> tuple[Tensor | None, list[Tensor | None]]:
         """Gradients of x and of the parameters; inputs are x and the hidden activations."""
 
@@ -41,7 +47,13 @@ class Dense:
         return perceptron_forward(x, parameters)
 
     def backward(
-        self, grad: Tensor, inputs: Sequence[Tensor], parameters: Sequence[Tensor], *, to_parameters: bool, to_input: bool
+        self,
+        grad: Tensor,
+        inputs: Sequence[Tensor],
+        parameters: Sequence[Tensor],
+        *,
+        to_parameters: bool,
+        to_input: bool,
     ) -> tuple[Tensor | None, list[Tensor | None]]:
         """As `perceptron_backward`."""
         return perceptron_backward(grad, inputs, parameters, to_parameters=to_parameters, to_input=to_input)

@@ -84,7 +84,9 @@ def train(
     while run.step < schedule.steps and not run.finished:
         if interrupted():
             saved = checkpoint is not None and run.step > 0 and checkpoint.save(run.state())
-            raise Interrupted(f"interrupted after step {run.step}; {'its checkpoint is' if saved else 'nothing is'} kept")
+            raise Interrupted(
+                f"interrupted after step {run.step}; {'its checkpoint is' if saved else 'nothing is'} kept"
+            )
         value = loss(replace(next(source), progress=run.step / schedule.steps))
         going = value if run.alive is None else torch.where(run.alive, value, 0.0)
         run.optimiser.step(going, schedule.lr(run.step), schedule.scale, clip)

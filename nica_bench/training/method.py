@@ -5,8 +5,8 @@ torch is imported inside the functions, here and in the methods: listing methods
 
 from __future__ import annotations
 
-from abc import abstractmethod
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property

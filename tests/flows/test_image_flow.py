@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from nica_bench.errors import UsageError
-from nica_bench.flows import ConvCoupling, Convolutional, ConvNet, Downsampling, ImageFlow, parameter_count, take
+from nica_bench.flows import ConvCoupling, ConvNet, Convolutional, Downsampling, ImageFlow, parameter_count, take
 
 modules = pytest.importorskip("FrEIA.modules")
 BLOCKS = {"gin": modules.GINCouplingBlock, "realnvp": modules.GLOWCouplingBlock}
@@ -139,7 +139,9 @@ def test_weights_are_xavier_and_last_layers_zero(generators):
             assert not last_bias.any()
             for weight in first[::2]:
                 fans = (weight[0, 0].numel() + weight[0, :, 0].numel()) if weight.ndim == 5 else sum(weight.shape[1:])
-                assert float(weight.detach().std()) * (fans / 2) ** 0.5 == pytest.approx(1, abs=0.2 if weight.ndim == 5 else 0.02)
+                assert float(weight.detach().std()) * (fans / 2) ** 0.5 == pytest.approx(
+                    1, abs=0.2 if weight.ndim == 5 else 0.02
+                )
 
 
 def test_meta_device(generators):

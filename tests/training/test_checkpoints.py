@@ -97,7 +97,7 @@ def test_a_checkpoint_of_something_else_is_refused_and_left(tmp_path):
     before = path.read_bytes()
     with pytest.raises(UsageError, match=r"fit.safetensors is the checkpoint of something else: expected method gin\["):
         fit("gin[steps=150,batch=100,blocks=2]", scenario, path)
-    with pytest.raises(UsageError, match="expected seeds .*, found .*; remove it to begin anew"):
+    with pytest.raises(UsageError, match=r"expected seeds .*, found .*; remove it to begin anew"):
         fit(method, scenario, path, seed=1)
     assert path.read_bytes() == before
 
@@ -141,7 +141,7 @@ def test_a_tensor_file_has_its_arrays_or_says_why_not(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_tensors(tmp_path / "none")
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(TensorFileError, match="a.safetensors: expected a whole safetensors file, found"):
+    with pytest.raises(TensorFileError, match=r"a\.safetensors: expected a whole safetensors file, found"):
         read_tensors(path)
 
 
