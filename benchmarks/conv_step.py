@@ -45,6 +45,7 @@ class Ours:
         return gaussian_losses(self.flow(x.T[None])[0], onehot).mean(1)
 
     def step(self, x: Tensor, u: Tensor) -> None:
+        """One optimiser step."""
         self.optimiser.step(self.loss(x + 0.01 * torch.randn_like(x), u), 1e-3)
 
 
@@ -78,6 +79,7 @@ class Peer:
         return (0.5 + sds[u].log().mean(1) + 0.5 * math.log(2 * math.pi)).mean()
 
     def step(self, x: Tensor, u: Tensor) -> None:
+        """One optimiser step."""
         self.optimiser.zero_grad()
         self.loss(x + 0.01 * torch.randn_like(x), u).backward()
         self.optimiser.step()

@@ -103,7 +103,9 @@ def train(
         run.finished = last
         if checkpoint is not None and not last and checkpoint.due():
             checkpoint.save(run.state())
-    return Outcome(torch.stack(run.losses).cpu(), run.diverged, {n: torch.stack(v) for n, v in run.history.items()})
+    # sorted: a resumed training has read the names from a file, in an order of its own
+    history = {name: torch.stack(values) for name, values in sorted(run.history.items())}
+    return Outcome(torch.stack(run.losses).cpu(), run.diverged, history)
 
 
 class _Run:
