@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -32,7 +33,8 @@ class Split:
     Args:
         x: observations, shape (N, D).
         u: conditions, integers from 0, shape (N,).
-        z: latents, shape (N, n), in the coordinates that were mixed (`Dataset.coordinates`).
+        z: latents, shape (N, n), in the coordinates that were mixed (`Dataset.coordinates`); None where nobody knows
+            them, as for real images.
 
     Raises:
         ContractError: if shapes or types don't fit together or a value is not finite.
@@ -40,30 +42,31 @@ class Split:
 
     x: Floats
     u: Integers
-    z: Floats
+    z: Floats | None = None
 
     def __post_init__(self) -> None:
-        if self.x.ndim != 2 or self.z.ndim != 2 or self.u.ndim != 1:
+        z_shape = None if self.z is None else self.z.shape
+        if self.x.ndim != 2 or self.u.ndim != 1 or (z_shape is not None and len(z_shape) != 2):
             raise ContractError(
-                "a split needs x of shape (N, D), u of shape (N,) and z of shape (N, n), "
-                f"got {self.x.shape}, {self.u.shape} and {self.z.shape}"
+                "a split needs x of shape (N, D), u of shape (N,) and z of shape (N, n) or None, "
+                f"got {self.x.shape}, {self.u.shape} and {z_shape}"
             )
-        if not self.x.shape[0] == self.u.shape[0] == self.z.shape[0]:
-            raise ContractError(
-                f"x, u and z need one length, got {self.x.shape[0]}, {self.u.shape[0]} and {self.z.shape[0]}"
-            )
+        lengths = [shape[0] for shape in (self.x.shape, self.u.shape, z_shape) if shape is not None]
+        if len(set(lengths)) != 1:
+            names = "x, u and z" if z_shape else "x and u"
+            raise ContractError(f"{names} need one length, got {', '.join(map(str, lengths[:-1]))} and {lengths[-1]}")
         if not np.issubdtype(self.u.dtype, np.integer):
             raise ContractError(f"conditions are integers, got {self.u.dtype}")
-        for name in ("x", "z"):
-            if not np.isfinite(getattr(self, name)).all():
+        arrays = {name: array for name in ("x", "u", "z") if (array := getattr(self, name)) is not None}
+        for name, array in arrays.items():
+            if not np.isfinite(array).all():
                 raise ContractError(f"{name} holds values that are not finite")
-        for name in ("x", "u", "z"):
-            object.__setattr__(self, name, _frozen(getattr(self, name)))
+            object.__setattr__(self, name, _frozen(array))
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Observations with known latents, split by the scenario.
+    """Observations, with their latents where those are known, split by the scenario.
 
     Args:
         train, validation, test: the parts; assignments and signs are learned on validation, scores are made on test.
@@ -74,9 +77,12 @@ class Dataset:
         coordinates: what the splits' z are, which is what was mixed and what linear correlations look at: "z", the
             latents as the family describes them, or "natural", its natural coordinate v (log z for a positive family,
             logit z for beta). `FAMILIES[family]` maps either into the other.
+        image_shape: (channels, height, width) where x are images, flattened row by row; None for vectors.
+        told_latents: what a method that knows_dimension is told where the latents, and so their number, are unknown.
 
     Raises:
-        ContractError: if the parts differ in their dimensions or a condition is out of range.
+        ContractError: if the parts differ in their dimensions, a condition is out of range, the image shape is not
+            that of x, or a number of latents is told beside known ones.
     """
 
     train: Split
@@ -87,11 +93,17 @@ class Dataset:
     difficulty: Mapping[str, float] = field(default_factory=dict)
     family: str | None = None
     coordinates: Coordinates = "z"
+    image_shape: tuple[int, int, int] | None = None
+    told_latents: int | None = None
 
     def __post_init__(self) -> None:
-        shapes = {(s.x.shape[1], s.z.shape[1]) for s in self.splits}
+        shapes = {(s.x.shape[1], None if s.z is None else s.z.shape[1]) for s in self.splits}
         if len(shapes) != 1:
-            raise ContractError(f"the splits differ in (observed, latent) dimensions: {sorted(shapes)}")
+            raise ContractError(f"the splits differ in (observed, latent) dimensions: {sorted(shapes, key=str)}")
+        if self.image_shape is not None and math.prod(self.image_shape) != self.dimensions:
+            raise ContractError(f"images of shape {self.image_shape} have not {self.dimensions} dimensions")
+        if self.told_latents is not None and self.latents is not None:
+            raise ContractError(f"told_latents is for unknown latents, but z has {self.latents}")
         for split in self.splits:
             if split.u.size and not 0 <= split.u.min() <= split.u.max() < self.conditions:
                 raise ContractError(
@@ -104,9 +116,9 @@ class Dataset:
         return self.train, self.validation, self.test
 
     @property
-    def latents(self) -> int:
-        """True number of latents, n."""
-        return int(self.train.z.shape[1])
+    def latents(self) -> int | None:
+        """True number of latents, n; None where they are unknown."""
+        return None if self.train.z is None else int(self.train.z.shape[1])
 
     @property
     def dimensions(self) -> int:
@@ -118,7 +130,7 @@ class Dataset:
 
         Args:
             conditions: it uses u.
-            dimension: it is told the number of latents.
+            dimension: it is told the number of latents, or what stands for it where that is unknown.
             oracle: it is told the training latents; its score is a bound, not a result.
             family: it is told the latents' distribution and the coordinates that were mixed.
         """
@@ -128,10 +140,11 @@ class Dataset:
             validation_x=self.validation.x,
             validation_u=self.validation.u if conditions else None,
             conditions=self.conditions if conditions else 1,
-            latents=self.latents if dimension else None,
+            latents=(self.told_latents if self.latents is None else self.latents) if dimension else None,
             train_z=self.train.z if oracle else None,
             family=self.family if family else None,
             coordinates=self.coordinates if family else None,
+            image_shape=self.image_shape,
         )
 
 
@@ -148,6 +161,7 @@ class Observations:
         family: name of the latents' distribution in `nica_bench.latents.FAMILIES`; None where the method is not told
             or there is none.
         coordinates: what was mixed, "z" or "natural" (see `Dataset`); None where the method is not told.
+        image_shape: (channels, height, width) where x are images, flattened row by row; None for vectors.
     """
 
     train_x: Floats
@@ -159,6 +173,7 @@ class Observations:
     train_z: Floats | None = None
     family: str | None = None
     coordinates: Coordinates | None = None
+    image_shape: tuple[int, int, int] | None = None
 
     @property
     def dimensions(self) -> int:

@@ -46,6 +46,8 @@ def measure_difficulty(train: Split, test: Split, log_det: NDArray[np.floating[A
         test: what is scored.
         log_det: log|det J| of the mixing at training points, shape (N,).
     """
+    assert train.z is not None, "difficulty is measured with the latents in hand"
+    assert test.z is not None, "difficulty is measured with the latents in hand"
     x, z = train.x.astype(np.float64), train.z.astype(np.float64)
     x_test, z_test = test.x.astype(np.float64), test.z.astype(np.float64)
     n = z.shape[1]

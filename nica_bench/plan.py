@@ -11,7 +11,7 @@ from nica_bench.parameters import values_of
 from nica_bench.record import CellSpec, Record, Status
 from nica_bench.scenario import Scenario
 
-__all__ = ["Cell", "Group", "grouped", "make_cells", "parse_seeds", "pending", "seeds_text"]
+__all__ = ["Cell", "Group", "grouped", "make_cells", "parse_seeds", "pending", "seeds_text", "unfit"]
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,19 @@ def pending(cells: Iterable[Cell], records: dict[str, Record], retry: set[Status
     return [c for c in cells if force or (r := records.get(c.spec.key)) is None or r.status in again]
 
 
+def unfit(method: Method, scenario: Scenario) -> str | None:
+    """Why a method makes no sense on a scenario, or None where it does: what nobody can tell it, or its own reason."""
+    if method.oracle and scenario.latents is None:
+        return "it is told the true latents, and nobody knows them here"
+    if method.knows_dimension and scenario.told_latents is None:
+        return "it is told the number of latents, and there is none to tell here"
+    return method.skip(scenario)
+
+
 def _bytes_of(method: Method, scenario: Scenario) -> int:
     """Memory of one more replicate; where a method can't say it, its fit will fail and be a row, or not."""
-    sizes = scenario.samples, scenario.dimensions, scenario.conditions, scenario.latents
+    latents = scenario.dimensions if scenario.told_latents is None else scenario.told_latents
+    sizes = scenario.samples, scenario.dimensions, scenario.conditions, latents
     try:
         return method.bytes_per_replicate(*sizes)
     except Exception:

@@ -11,8 +11,9 @@ from pathlib import Path
 import psutil
 
 from nica_bench.environment import usable_cores
+from nica_bench.errors import UsageError
 from nica_bench.method import Method
-from nica_bench.plan import Cell, grouped, make_cells, pending
+from nica_bench.plan import Cell, grouped, make_cells, parse_seeds, pending, unfit
 from nica_bench.record import Record, Status
 from nica_bench.reporter import Reporter
 from nica_bench.scenario import Scenario
@@ -49,8 +50,8 @@ class Plan:
 def make_plan(
     scenarios: Sequence[Scenario],
     methods: Sequence[Method],
-    seeds: Sequence[int],
-    inits: int,
+    seeds: Sequence[int] | None,
+    inits: int | None,
     store: Store,
     *,
     retry: set[Status],
@@ -59,17 +60,32 @@ def make_plan(
     """Plan a run; computes nothing.
 
     Args:
-        scenarios, methods, seeds, inits: the grid.
+        scenarios, methods, seeds, inits: the grid; where seeds or inits are None, each scenario's own default holds.
         store: where records are.
         retry: statuses that are computed again.
         force: compute everything again.
+
+    Raises:
+        UsageError: if files of a scenario are missing that has cells to be computed; they are named.
     """
     scan = store.scan()
-    cells = make_cells(scenarios, methods, seeds, inits)
+    cells = [
+        cell
+        for s in scenarios
+        for cell in make_cells(
+            [s],
+            methods,
+            parse_seeds(s.default_seeds) if seeds is None else seeds,
+            s.default_inits if inits is None else inits,
+        )
+    ]
     todo = pending(cells, scan.records, retry, force)
-    reasons = {(c.scenario, c.method): c.method.skip(c.scenario) for c in todo}
+    reasons = {(c.scenario, c.method): unfit(c.method, c.scenario) for c in todo}
     skipped = [(c, reason) for c in todo if (reason := reasons[c.scenario, c.method]) is not None]
     run = [c for c in todo if reasons[c.scenario, c.method] is None]
+    for scenario in dict.fromkeys(c.scenario for c in run):
+        if (problem := scenario.unavailable()) is not None:
+            raise UsageError(problem)
     kept = set(cells) - set(todo)
     failed = frozenset(c for c in kept if scan.records[c.spec.key].status not in (Status.OK, Status.SKIPPED))
     return Plan(store, cells, run, skipped, failed, dict(scan.broken))

@@ -1,4 +1,4 @@
-"""The scenario contract: a named way to make datasets whose latents are known."""
+"""The scenario contract: a named way to make datasets, whose latents are known unless they are real images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Scenario(ABC):
     It may give the rest.
 
     Args:
-        latents: true number of latents n, from the name `<family>-<n>of<D>`.
+        latents: true number of latents n, from the name `<family>-<n>of<D>`; None where there is no truth.
         dimensions: number of observed dimensions D, from the name.
         conditions: number of conditions.
         samples: number of training points; groups are sized by it.
@@ -35,8 +35,12 @@ class Scenario(ABC):
     """Whether the name carries `<n>of<D>`."""
     version: ClassVar[str] = "1"
     """Part of every cell's key: change it when the same seed gives other data."""
+    default_seeds: ClassVar[str] = "0:10"
+    """The datasets of a run that names none."""
+    default_inits: ClassVar[int] = 1
+    """Initialisations a dataset of a run that does not say."""
 
-    latents: int
+    latents: int | None
     dimensions: int
     conditions: int
     samples: int
@@ -64,9 +68,23 @@ class Scenario(ABC):
         """What is mixed: the latents themselves, "z", or their "natural" coordinate (see `Dataset`)."""
         return "z"
 
+    @property
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """(channels, height, width) where x are images, flattened row by row; None for vectors."""
+        return None
+
+    @property
+    def told_latents(self) -> int | None:
+        """The number of latents that a method which knows_dimension is told: n, or a stand-in where n is unknown."""
+        return self.latents
+
     @abstractmethod
     def generate(self, seed: int) -> Dataset:
         """Make the dataset of a seed. The same seed gives the same dataset, another seed another."""
+
+    def unavailable(self) -> str | None:
+        """What is missing on this machine to make datasets, and how to get it; None where nothing is."""
+        return None
 
     def warnings(self) -> list[str]:
         """What a reader of the results should know, a line each: e.g. that the theory's condition is not met."""

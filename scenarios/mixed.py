@@ -44,6 +44,7 @@ class MixedLatents(Scenario):
     distribution: ClassVar[type[ConditionalFamily]]
     """The latents' conditional distribution."""
 
+    latents: int
     conditions: int = parameter(5, "number of conditions (classes)", low=2, high=1000)
     samples: int = parameter(50_000, "training points", low=10)
     held_out: int = parameter(10_000, "validation points, and as many test points", low=10)

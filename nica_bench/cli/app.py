@@ -20,6 +20,7 @@ def build() -> typer.Typer:
     Raises:
         UsageError: if an installed scenario does not import: flags are made from all of them.
     """
+    from nica_bench.cli.data import data
     from nica_bench.cli.flags import with_scenario_flags
     from nica_bench.cli.inspect import info, list_, show
     from nica_bench.cli.results import PLOT_HELP, plot, report, table
@@ -34,6 +35,7 @@ def build() -> typer.Typer:
     app.command()(table)
     app.command(help=PLOT_HELP)(plot)
     app.command()(report)
+    app.command()(data)
     return app
 
 

@@ -53,9 +53,13 @@ def run(
         typer.Option("--parameter", "-p", metavar="TEXT", help="A method's parameter: gin.lr=0.001."),
     ] = None,
     seeds: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Datasets: 3 or 0:5,8; default: 0:10, or the experiment's.")
+        str | None,
+        typer.Option(metavar="LIST", help="Datasets: 3 or 0:5,8; default: 0:10, 0 of images, or the experiment's."),
     ] = None,
-    inits: Annotated[int, typer.Option(metavar="INTEGER", help="Initialisations a dataset.", min=1)] = 1,
+    inits: Annotated[
+        int | None,
+        typer.Option(metavar="INTEGER", help="Initialisations a dataset; default: 1, 2 of digits.", min=1),
+    ] = None,
     out_folder: Out = Path("results"),
     json_: Json = False,
     jobs: Annotated[
@@ -97,7 +101,8 @@ def run(
     methods = _methods(names, extra)
     modules = tuple(str(path) for name in names if (path := method_file(name)))
     check_device_name(device)
-    numbers, again = parse_seeds(seeds or (wanted.seeds if wanted else "0:10")), _statuses(retry)
+    listed = seeds or (wanted.seeds if wanted else None)
+    numbers, again = None if listed is None else parse_seeds(listed), _statuses(retry)
     store = Store.preview(out_folder) if dry_run else Store.open(out_folder)
     plan = make_plan(scenarios, methods, numbers, inits, store, retry=again, force=force)
     _announce(plan)

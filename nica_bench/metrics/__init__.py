@@ -1,5 +1,6 @@
 """Metrics: pure functions of latents, codes, conditions and a method's own ranking."""
 
+from nica_bench.metrics.blind import score_blind
 from nica_bench.metrics.correlation import correlation, ranks, remove_condition_means, standardise, usable
 from nica_bench.metrics.knee import DEFAULT_RULE, RULES, estimate_dimension, spectrum
 from nica_bench.metrics.mcc import Assignment, assign, match, matched_correlation, mean_correlation, top_codes
@@ -26,6 +27,7 @@ __all__ = [
     "ranks",
     "remove_condition_means",
     "score",
+    "score_blind",
     "slopes",
     "spectrum",
     "standardise",
