@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from nica_bench.errors import UsageError
@@ -111,22 +111,30 @@ def _bytes_of(method: Method, scenario: Scenario) -> int:
         return Method.bytes_per_replicate(method, *sizes)
 
 
-def grouped(cells: Iterable[Cell], jobs: int, memory: float) -> list[Group]:
+def grouped(
+    cells: Iterable[Cell],
+    jobs: int,
+    memory: float,
+    family: Callable[[Cell], Hashable] | None = None,
+    largest: int | None = None,
+) -> list[Group]:
     """Cells of one scenario and method together, spread over the jobs and sized by the memory of one job.
 
     Args:
         cells: what is to be computed.
         jobs: worker processes.
         memory: bytes that one job may use.
+        family: what cells have in common that are trained together; None is the scenario and the method.
+        largest: most cells that are trained at once, where the memory allows more.
     """
-    families: dict[tuple[Scenario, Method], list[Cell]] = {}
+    families: dict[Hashable, list[Cell]] = {}
     for cell in cells:
-        families.setdefault((cell.scenario, cell.method), []).append(cell)
+        families.setdefault((cell.scenario, cell.method) if family is None else family(cell), []).append(cell)
     groups = []
-    for (scenario, method), members in families.items():
+    for members in families.values():
         size = -(-len(members) // jobs)
-        if method.replicated:
-            each = _bytes_of(method, scenario)
-            size = max(1, min(size, int(memory / each)))
+        if members[0].method.replicated:
+            each = _bytes_of(members[0].method, members[0].scenario)
+            size = max(1, min(size, int(memory / each), largest or size))
         groups += [Group(tuple(members[i : i + size])) for i in range(0, len(members), size)]
     return groups
