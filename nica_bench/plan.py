@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-from nica_bench.errors import UsageError
+from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.method import Method
 from nica_bench.parameters import values_of
 from nica_bench.record import CellSpec, Record, Status
 from nica_bench.scenario import Scenario
 
-__all__ = ["Cell", "Group", "grouped", "make_cells", "parse_seeds", "pending", "seeds_text"]
+__all__ = ["Cell", "Group", "grouped", "make_cells", "parse_seeds", "parse_statuses", "pending", "seeds_text"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,24 @@ def parse_seeds(text: str) -> list[int]:
             raise UsageError(f"seeds are written low:high with 0 <= low < high, got '{text}'")
         seeds.extend(range(first, last))
     return list(dict.fromkeys(seeds))
+
+
+def parse_statuses(text: str | None) -> set[Status]:
+    """Statuses from `failed`, which is all but ok, or such as `timeout,oom`; none from None.
+
+    Raises:
+        UsageError: for another name.
+    """
+    failed = {s for s in Status if s is not Status.OK}
+    chosen: set[Status] = set()
+    for name in text.split(",") if text is not None else ():
+        if name == "failed":
+            chosen |= failed
+        elif name in {s.value for s in failed}:
+            chosen.add(Status(name))
+        else:
+            raise UsageError(f"--retry: unknown status '{name}'; {did_you_mean(name, ['failed', *failed])}")
+    return chosen
 
 
 def seeds_text(seeds: Iterable[int]) -> str:
