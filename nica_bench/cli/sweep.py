@@ -106,6 +106,10 @@ def sweep(
     minutes_per_job: Annotated[
         float | None, typer.Option(metavar="MINUTES", help="Most work a job.", min=0.01, rich_help_panel=_SLURM)
     ] = None,
+    requeues: Annotated[
+        int | None,
+        typer.Option(metavar="INTEGER", help="Time limits that a job may reach.", min=0, rich_help_panel=_SLURM),
+    ] = None,
     oom_retries: Annotated[
         int | None,
         typer.Option(
@@ -155,6 +159,7 @@ def sweep(
         "qos": qos,
         "cells_per_job": cells_per_job,
         "minutes_per_job": minutes_per_job,
+        "requeues": requeues,
         "oom_retries": oom_retries,
     }
     wanted = Flags(scenario or [], method or [], given, dotted_parameters(parameter or []), seeds, inits)
