@@ -81,6 +81,9 @@ class Sweep:
         return Counter(path.read_text().split()) if path.exists() else Counter()
 
 
-def waiting(**parameters):
-    inside = ",".join(f"{name}={value}" for name, value in parameters.items())
-    return ["--method", f"{WAITING}[{inside}]"]
+def waiting(seconds):
+    return ["--method", f"{WAITING}[seconds={seconds}]"]
+
+
+def hungry(megabytes):
+    return ["--method", f"{WAITING.with_name('hungry.py')}[megabytes={megabytes}]"]

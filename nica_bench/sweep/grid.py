@@ -118,7 +118,8 @@ def _scenario(text: str, given: Mapping[str, str]) -> Scenario:
 
 def _with(grid: Grid, shared: Mapping[str, tuple[str, ...]]) -> Grid:
     """A grid with the values that all scenarios have, where it has none of its own."""
-    return Grid(grid.text, {**shared, **grid.parameters}, grid.error, grid.resources)
+    added = {name: values for name, values in shared.items() if name not in grid.parameters}
+    return Grid(grid.text, {**added, **grid.parameters}, grid.error, grid.resources)
 
 
 def _owner(grid: Grid) -> str:

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from cli_helpers import end, nica, start, wait_for
-from slurm_helpers import SMALL, WAITING, call, waiting
+from slurm_helpers import SMALL, WAITING, call, hungry, waiting
 
 pytestmark = pytest.mark.slurm
 
@@ -73,7 +73,7 @@ def test_a_sweep_of_arrays_completes_and_equals_run(slurm):
 
 
 def test_preempted_jobs_go_on_where_they_were(slurm):
-    process = slurm.start(*waiting(seconds=4), "--seeds", "0:12", "--cells-per-job", "6", "--jobs", "1", "--time", "30")
+    process = slurm.start(*waiting(seconds=4), "--seeds", "0:12", "--cells-per-job", "6", "--time", "30")
     wait_for(lambda: len(slurm.finished()) >= 2, process)
     begun = set(slurm.jobs("RUNNING"))
     assert begun
@@ -90,20 +90,21 @@ def test_preempted_jobs_go_on_where_they_were(slurm):
 
 
 def test_time_limits(slurm):
-    # six cells of 16 s need more than the one minute a job has, and 2,000 s are never there
-    long = slurm.start(*waiting(seconds=16), "--seeds", "0:6", "--time", "1")
+    # eight cells of 6 s need more than a job has before it is told to end, and 2,000 s are never there
+    long = slurm.start(*waiting(seconds=6), "--seeds", "0:8", "--time", "1")
     end_less = slurm.start(*waiting(seconds=2000), "--seeds", "0:2", "--time", "1", "--requeues", "0", out="never")
     done, never = end(long), end(end_less)
     assert done.returncode == 0, done.stderr
-    assert_sums(slurm, 6, ok=6)
+    assert_sums(slurm, 8, ok=8)
+    assert any("this job is timed-out" in path.read_text() for path in slurm.out.glob("sweep/arrays/*/*.out"))
     assert never.returncode == 3, never.stderr
     slurm.out = slurm.folder / "never"
-    assert slurm.statuses() == {"timeout": 2}
+    assert slurm.statuses() == {"timeout": 1, "killed": 1}  # the second was not begun
     assert "time limit" in never.stderr
 
 
 def test_a_killed_worker_a_killed_job_and_a_cancelled_pending_one(slurm):
-    process = slurm.start(*waiting(seconds=8), "--seeds", "0:6", "--cells-per-job", "1", "--array-limit", "2")
+    process = slurm.start(*waiting(seconds=5), "--seeds", "0:6", "--cells-per-job", "1", "--array-limit", "2")
     wait_for(lambda: len(slurm.jobs("RUNNING")) == 2 and slurm.jobs("PENDING"), process)
     first, second = slurm.jobs("RUNNING")[:2]
     last = slurm.jobs("PENDING")[-1]
@@ -120,7 +121,7 @@ def test_a_killed_worker_a_killed_job_and_a_cancelled_pending_one(slurm):
     assert any(f"job {second} ended" in m for m in messages), messages
 
     # what was killed is taken again by the same command, and nothing else
-    again = slurm.run(*waiting(seconds=8), "--seeds", "0:6")
+    again = slurm.run(*waiting(seconds=5), "--seeds", "0:6")
     assert again.returncode == 0, again.stderr
     assert_sums(slurm, 6, ok=6)
 
@@ -133,15 +134,15 @@ def worker_of(job):
             variables, command = process.environ(), " ".join(process.cmdline())
         except psutil.Error:
             continue
-        if (variables.get("SLURM_ARRAY_JOB_ID"), variables.get("SLURM_ARRAY_TASK_ID")) == (number, index):
-            if "spawn_main" in command:
-                return process
+        of = variables.get("SLURM_ARRAY_JOB_ID"), variables.get("SLURM_ARRAY_TASK_ID")
+        if of == (number, index) and "spawn_main" in command:
+            return process
     raise AssertionError(f"job {job} has no worker")
 
 
 def test_out_of_memory_is_a_row_and_less_at_once_with_more_memory_helps(slurm):
-    process = slurm.start(*waiting(megabytes=700), "--seeds", "0:1", out="never")
-    done = slurm.run(*waiting(megabytes=150), "--seeds", "0:4", "--oom-retries", "1")
+    process = slurm.start(*hungry(megabytes=700), "--seeds", "0:1", out="never")
+    done = slurm.run(*hungry(megabytes=150), "--seeds", "0:4", "--oom-retries", "1")
     assert done.returncode == 0, done.stderr
     assert "4 cells go again in groups of 2 at most with 1000 MB" in done.stderr
     assert_sums(slurm, 4, ok=4)
@@ -152,7 +153,7 @@ def test_out_of_memory_is_a_row_and_less_at_once_with_more_memory_helps(slurm):
 
 
 def test_a_killed_submitter_two_at_once_status_and_cancel(slurm):
-    arguments = [*waiting(seconds=5), "--seeds", "0:8", "--cells-per-job", "2"]
+    arguments = [*waiting(seconds=4), "--seeds", "0:8", "--cells-per-job", "2", "--array-limit", "2"]
     process = slurm.start(*arguments)
     wait_for(lambda: slurm.finished(), process)
     two = slurm.run(*arguments)
