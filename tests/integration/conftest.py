@@ -19,7 +19,7 @@ def slurm_is_up():
         pytest.skip("Slurm is not installed: ../shared/slurm/up.sh starts one")
     answer = subprocess.run(["sinfo", "--noheader", "--format=%P"], capture_output=True, text=True, timeout=60)
     if answer.returncode or not {"main*", "high"} <= set(answer.stdout.split()):
-        pytest.skip(f"no Slurm with the partitions main and high answers: {answer.stderr.strip() or answer.stdout}")
+        pytest.skip(f"no Slurm as ../shared/slurm/up.sh starts it: {answer.stderr.strip() or answer.stdout}")
 
 
 @pytest.fixture

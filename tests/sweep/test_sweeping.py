@@ -310,7 +310,7 @@ def test_a_local_sweep_outlives_its_submitter_and_is_cancelled(tmp_path):
     wait = write_method(
         tmp_path,
         "slow",
-        "Path(f'{time.time()}.begun').touch(); time.sleep(1); return Fitted(lambda x, u: x, np.ones(D))",
+        "Path(f'{time.time()}.begun').touch(); time.sleep(4); return Fitted(lambda x, u: x, np.ones(D))",
     )
     asked = ["sweep", "-s", "gauss-2of10", *wait, *SMALL, "--seeds", "0:4", "--jobs", "1", "--out", "out"]
     process = start(*asked, cwd=tmp_path, measured=False)
@@ -322,16 +322,18 @@ def test_a_local_sweep_outlives_its_submitter_and_is_cancelled(tmp_path):
     assert "in jobs that run already, 0 to submit" in done.stderr
     assert len(records(tmp_path / "out")) == 4
     assert len(list(tmp_path.glob("*.begun"))) == 4
-    process = start(*asked[:-1], "other", "--force", cwd=tmp_path, measured=False)
-    wait_for(lambda: len(list(tmp_path.glob("*.begun"))) > 4, process)
-    busy = nica(*asked[:-1], "other", cwd=tmp_path)
+    endless = write_method(tmp_path, "endless", "Path('begun').touch(); time.sleep(1000)")
+    asked = ["sweep", "-s", "gauss-2of10", *endless, *SMALL, "--seeds", "0:4", "--jobs", "1", "--out", "other"]
+    process = start(*asked, cwd=tmp_path, measured=False)
+    wait_for(lambda: (tmp_path / "begun").exists(), process)
+    busy = nica(*asked, cwd=tmp_path)
     assert busy.returncode == 2
     assert "is sweeping into" in busy.stderr
     stopped = nica("cancel", "--out", "other", cwd=tmp_path)
     assert "cancelled: 1 jobs of 1 arrays" in stopped.stderr
     done = end(process)
     assert done.returncode == 3
-    assert "killed: slow" in done.stderr
+    assert "killed: endless" in done.stderr
     assert len(records(tmp_path / "other")) == 4
 
 
