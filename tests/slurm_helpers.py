@@ -7,7 +7,7 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
-from cli_helpers import end, records, start, wait_for
+from cli_helpers import end, start, wait_for
 
 WAITING = Path(__file__).parent / "integration" / "waiting.py"
 SMALL = ["--scenario", "gauss-2of10", "--samples", "200", "--held-out", "100", "--device", "cpu"]
@@ -70,7 +70,8 @@ class Sweep:
         return len({line.partition("_")[0] for line in found.split()})
 
     def records(self):
-        return records(self.out)
+        read = [json.loads(path.read_text()) for path in (self.out / "cells").glob("*.json")]
+        return {record["key"]: record for record in read}
 
     def statuses(self):
         return Counter(r["status"] for r in self.records().values())

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+from submitit.core.utils import JobPaths, cloudpickle_dump
 
 from cli_helpers import SMALL, end, nica, records, start, wait_for, write_method
 from nica_bench.errors import NicaBenchError, UsageError
@@ -16,8 +17,8 @@ from nica_bench.record import Record, Status
 from nica_bench.registry import make_method, make_scenario
 from nica_bench.runner import make_plan
 from nica_bench.store import Store
-from nica_bench.sweep import Batch, Costs, Journal, Manner, Resources, Slurm, Sweep, overview, pack
-from nica_bench.sweep.clusters import Cluster, Look
+from nica_bench.sweep import Array, Batch, Costs, Journal, Manner, Resources, Slurm, Sweep, overview, pack
+from nica_bench.sweep.clusters import Cluster, Look, last_words
 from nica_bench.sweep.job import SweepJob, _Notes, begun_file
 from nica_bench.sweep.packing import family_of
 from nica_bench.sweep.sweeping import cancel
@@ -427,6 +428,36 @@ def test_without_accounting_squeue_has_to_do_and_silence_is_an_end(no_slurm, swe
     assert [look.state for look in seen] == ["ended"] * 4
     assert [look.status for look in seen] == [Status.TIMEOUT, Status.KILLED, Status.KILLED, Status.KILLED]
     assert "not known to Slurm any more" in seen[3].why
+
+
+def test_why_a_job_failed_is_read_from_what_it_left(no_slurm, sweep):
+    name = Array.new_name()
+    folder = sweep.journal.array_folder(name)
+    folder.mkdir(parents=True)
+    left = "Traceback (most recent call last):\n  raise error\nnica_bench.errors.NicaBenchError: x.json: the disk is full\n"
+    cloudpickle_dump(("error", left), JobPaths(folder, "7_0").result_pickle)
+    JobPaths(folder, "7_1").stderr.write_text("ValueError: no\nsrun: error: vm: task 0: Exited with exit code 1\n")
+    JobPaths(folder, "7_2").result_pickle.write_bytes(b"cut o")
+    assert last_words(folder, "7_0") == "NicaBenchError: x.json: the disk is full"
+    assert last_words(folder, "7_1") == "ValueError: no"
+    assert last_words(folder, "7_2") == ""
+    seen = asked(no_slurm, sweep, "7|0|FAILED|n1", "")
+    assert seen[0].why == "job 7_0 ended on n1: FAILED"
+
+
+def test_a_folder_that_a_job_cannot_write_to_ends_the_job(sweep):
+    submit(sweep, [cells()])
+    job = sweep.played.submitted[0][1][0]
+    blocked = sweep.journal.out.parent / "blocked"
+    blocked.write_text("a file")
+    with pytest.raises(NicaBenchError, match="is a file, not a folder"):
+        made(sweep, replace(job, setting=replace(job.setting, out=str(blocked))))
+    # its cells are rows that say why, and the same command takes them again
+    sweep.played.looks[0] = Look("ended", Status.KILLED, "job 1 ended: FAILED, the disk is full")
+    assert list(sweep.run())[-1].done == 4
+    assert statuses(sweep) == {"killed": 4}
+    plan = make_plan([SCENARIO], [RAW], range(4), 1, sweep._store, retry=set(), force=False)
+    assert len(plan.pending) == 4
 
 
 def test_slurm_that_is_down_is_no_end(no_slurm, sweep):
