@@ -107,7 +107,7 @@ def last_words(folder: Path, job: str) -> str:
             text = text if "Error" in text else ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if "Error" in line and not line.startswith(("File", "raise", "srun", "submitit"))]
-    return (errors or lines or [""])[-1].removeprefix("nica_bench.").removeprefix("errors.")
+    return re.sub(r"^(?:\w+\.)+(?=\w+:)", "", (errors or lines or [""])[-1])
 
 
 def give_pickles(array: Array, number: str, folder: Path) -> None:

@@ -157,6 +157,8 @@ class Watch:
 
     def _give_up(self, o: _Open, index: int, look: Look) -> None:
         """A row for each cell that an ended job left behind."""
+        # a shared disk may list files late; asked for by name they are there
+        self._take(o, o.missing[index], list(o.missing[index]))
         begun = read_begun(self._journal.array_folder(o.array.name), index)
         setting = Setting(str(self._store.folder), "cpu", False, tuple(sys.argv))
         for key, text in list(o.missing[index].items()):
@@ -183,10 +185,14 @@ class Watch:
         for o in self._open.values():
             for missing in o.missing:
                 there = [key for key in missing if key + ".json" in names and self._changed(o, key)]
-                for key, record in self._store.scan(there).records.items():
-                    if is_fresh(record, o.array.stale):
-                        o.records[key] = record
-                        del missing[key]
+                self._take(o, missing, there)
+
+    def _take(self, o: _Open, missing: dict[str, CellText], keys: Sequence[str]) -> None:
+        """Take those records of a job that are there and new."""
+        for key, record in self._store.scan(keys).records.items():
+            if is_fresh(record, o.array.stale):
+                o.records[key] = record
+                del missing[key]
 
     def _changed(self, o: _Open, key: str) -> bool:
         """Whether a record may be another than at the last look: most to be replaced are still the old ones."""
