@@ -17,7 +17,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-from nica_bench.environment import usable_cores
+from nica_bench.environment import memory_kills, usable_cores
 from nica_bench.errors import NicaBenchError
 from nica_bench.method import Interrupted
 from nica_bench.plan import Group
@@ -31,6 +31,7 @@ __all__ = ["run_groups"]
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _GRACE = 10.0
 """Seconds that interrupted fits have for saving their state."""
+_PARENTS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR2") if hasattr(signal, name)]
 _FAILED_STARTS = 3
 """Workers that may end in a row before they are ready for work; the run is given up then."""
 
@@ -47,6 +48,7 @@ class _Worker:
         finished: indices of the group's cells whose records are written.
         gone: it has ended.
         listens: the present fit asks whether it is interrupted.
+        kills: processes that had been ended for want of memory when this one was started.
     """
 
     process: SpawnProcess
@@ -58,6 +60,7 @@ class _Worker:
     finished: set[int] = field(default_factory=set)
     gone: bool = False
     listens: bool = False
+    kills: int = field(default_factory=memory_kills)
 
     def ending(self) -> str:
         """How the process ended, for people."""
@@ -156,7 +159,8 @@ def _start(setting: Setting, modules: tuple[str, ...]) -> _Worker:
     process = context.Process(target=_serve, args=(theirs, setting, modules))
     if os.name == "posix":
         resource_tracker.ensure_running()  # starting it on the way would let Ctrl-C through again
-    with _held_back(signal.SIGINT):  # a terminal sends it to all processes, but the parent ends its workers itself
+    # A terminal and Slurm send these to all processes, but the parent ends its workers itself.
+    with _held_back(*_PARENTS):
         process.start()
     theirs.close()
     return _Worker(process, ours)
@@ -214,6 +218,8 @@ def _trouble(worker: _Worker, timeout: float | None) -> tuple[Status | None, str
     if group is None:
         return None, ""
     if worker.gone:
+        if worker.process.exitcode == -signal.SIGKILL and memory_kills() > worker.kills:
+            return Status.OOM, "the kernel ended the worker process: out of memory"
         return Status.KILLED, f"the worker process ended: {worker.ending()}"
     if timeout is not None and time.time() - worker.since > timeout * (len(group.cells) if group.together else 1):
         worker.process.kill()
