@@ -111,7 +111,7 @@ def execute(
         timeout: most seconds a cell.
         compile: use torch.compile.
         debug: print the traceback of a cell that fails.
-        modules: method files that workers load.
+        modules: files of methods and scenarios that workers load.
         reporter: is told how the run goes on; None is silent.
 
     Raises:

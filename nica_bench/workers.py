@@ -86,7 +86,7 @@ def run_groups(
         setting: of the run.
         jobs: most workers at once.
         timeout: most seconds a cell; cells that train together have their sum.
-        modules: method files that a worker loads first.
+        modules: files of methods and scenarios that a worker loads first.
         reporter: is told how the groups go on.
 
     Raises:
@@ -258,7 +258,7 @@ def _give_up(
 
 def _serve(pipe: Connection, setting: Setting, modules: tuple[str, ...]) -> None:
     """A worker's life: groups in, progress out; it ends when its parent is gone."""
-    from nica_bench.registry import load_method_file
+    from nica_bench.registry import load_file
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -266,7 +266,7 @@ def _serve(pipe: Connection, setting: Setting, modules: tuple[str, ...]) -> None
     try:
         try:
             for path in modules:
-                load_method_file(Path(path))
+                load_file(Path(path))
             pipe.send(("ready", None))
             while True:
                 group = pipe.recv()

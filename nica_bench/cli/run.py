@@ -23,7 +23,7 @@ from nica_bench.method import Method
 from nica_bench.parameters import parse_name
 from nica_bench.plan import fitting, parse_seeds, parse_statuses, seeds_text
 from nica_bench.record import Record, Status
-from nica_bench.registry import make_method, method_file, method_types
+from nica_bench.registry import make_method, method_file, method_types, scenario_file
 from nica_bench.runner import Plan, execute, make_plan
 from nica_bench.store import Store
 from nica_bench.tables import render, rows_of, scores_table, terminal_table
@@ -101,7 +101,8 @@ def run(
     methods = _methods(names, extra)
     if wanted is None and not method:
         methods = fitting(methods, scenarios)
-    modules = tuple(str(path) for name in names if (path := method_file(name)))
+    files = [*map(method_file, names), *map(scenario_file, texts)]
+    modules = tuple(dict.fromkeys(str(path) for path in files if path))
     check_device_name(device)
     listed = seeds or (wanted.seeds if wanted else None)
     numbers, again = None if listed is None else parse_seeds(listed), parse_statuses(retry)
