@@ -177,15 +177,16 @@ class Store:
             digest = hashlib.sha256(packed).hexdigest()
             described = {"file": npz.name, "bytes": len(packed), "sha256": digest, "names": list(arrays or ())}
         record = dataclasses.replace(record, arrays=described)
-        self.put(record, packed)
+        self.put(record, packed, weights)
         return record
 
-    def put(self, record: Record, packed: bytes | None) -> None:
+    def put(self, record: Record, packed: bytes | None, weights: Mapping[str, NDArray[Any]] | None = None) -> None:
         """Write a cell as it was in another store.
 
         Args:
             record: with its field `arrays` as it is to be.
             packed: the content of its npz, which that field describes.
+            weights: as in `write`.
 
         Raises:
             StoreError: as `write`.
