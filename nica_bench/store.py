@@ -2,6 +2,8 @@
 
 `<folder>/cells/<key>.json` is the record of a cell and `<key>.npz` its arrays, where it has some. A file appears under
 its name only when it is whole and on the disk; the record comes last, so that a cell is there when its record is.
+`<folder>/weights/<key>.safetensors` has a trained model's weights where they were kept, and `<folder>/checkpoints` the
+states of fits that are not finished.
 Cells that were packed (`nica_bench.packing`) are in `<folder>/records.parquet`; a record of its own goes before them.
 """
 
@@ -14,7 +16,7 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -26,6 +28,7 @@ from nica_bench.atomic import is_temporary, locked, reason, remove_stale, sync_f
 from nica_bench.errors import NicaBenchError, UsageError
 from nica_bench.pack import PACK_NAME, Pack, PackedRecord
 from nica_bench.record import Record, RecordError
+from nica_bench.tensors import TensorFileError, read_tensors, write_tensors
 
 __all__ = ["STORE_FORMAT", "Scan", "Store", "StoreError"]
 
@@ -34,6 +37,8 @@ STORE_FORMAT = 1
 
 _MARKER = "nica-bench.json"
 _CELLS = "cells"
+_WEIGHTS = "weights"
+_CHECKPOINTS = "checkpoints"
 _RECORD_NAME = re.compile(r"[0-9a-f]{64}\.json")
 
 
@@ -118,12 +123,42 @@ class Store:
         path = self.folder / PACK_NAME
         return Pack.open(path) if path.exists() else None
 
-    def write(self, record: Record, arrays: Mapping[str, NDArray[Any]] | None = None) -> Record:
+    def checkpoint(self, keys: Sequence[str]) -> Path:
+        """The file for the state of a fit of one cell, or of several at once, by their keys."""
+        name = keys[0] if len(keys) == 1 else hashlib.sha256("\n".join(keys).encode()).hexdigest()
+        return self.folder / _CHECKPOINTS / f"{name}.safetensors"
+
+    def weights(self, key: str) -> dict[str, NDArray[Any]]:
+        """The weights of a cell by name.
+
+        Raises:
+            StoreError: if none were kept, or the file is broken or that of another cell.
+        """
+        path = self._weights_path(key)
+        try:
+            arrays, found = read_tensors(path)
+        except FileNotFoundError:
+            raise StoreError(f"{path} does not exist: no weights were kept of this cell") from None
+        except TensorFileError as error:
+            raise StoreError(str(error)) from error
+        if found.get("key") != key:
+            raise StoreError(
+                f"{path}: expected the weights of cell {key}, found those of {found.get('key', 'no cell')}"
+            )
+        return arrays
+
+    def write(
+        self,
+        record: Record,
+        arrays: Mapping[str, NDArray[Any]] | None = None,
+        weights: Mapping[str, NDArray[Any]] | None = None,
+    ) -> Record:
         """Write a cell in place of what is there under its key. Safe where several processes write at once.
 
         Args:
             record: its field `arrays` is not looked at.
             arrays: arrays by name (letters, digits, '_', '-', '.'), of any shape and of any type but object.
+            weights: a trained model's arrays by name, where they are to be kept.
 
         Returns:
             The record with its field `arrays` filled in: None where there are none.
@@ -142,15 +177,16 @@ class Store:
             digest = hashlib.sha256(packed).hexdigest()
             described = {"file": npz.name, "bytes": len(packed), "sha256": digest, "names": list(arrays or ())}
         record = dataclasses.replace(record, arrays=described)
-        self.put(record, packed)
+        self.put(record, packed, weights)
         return record
 
-    def put(self, record: Record, packed: bytes | None) -> None:
+    def put(self, record: Record, packed: bytes | None, weights: Mapping[str, NDArray[Any]] | None = None) -> None:
         """Write a cell as it was in another store.
 
         Args:
             record: with its field `arrays` as it is to be.
             packed: the content of its npz, which that field describes.
+            weights: as in `write`.
 
         Raises:
             StoreError: as `write`.
@@ -159,7 +195,10 @@ class Store:
         text = json.dumps(record.to_json(), allow_nan=False, indent=1)
         waiting: list[Path] = []
         try:
-            # All that needs space on the disk is done before anything that others see is touched.
+            # All that needs space on the disk is done before anything that others see is touched. Weights are not
+            # part of the record: with old weights and no record, or new ones, the cell is computed again.
+            if weights:
+                write_tensors(self._weights_path(record.key), weights, {"key": record.key})
             if packed:
                 waiting.append(temporary(self.cells, packed))
             waiting.append(temporary(self.cells, text.encode()))
@@ -281,7 +320,11 @@ class Store:
 
     def clean(self) -> int:
         """Remove what killed processes left half-written an hour ago or longer; the number of files removed."""
-        return remove_stale(self.folder) + remove_stale(self.cells)
+        folders = [self.folder, self.cells, self.folder / _WEIGHTS, self.folder / _CHECKPOINTS]
+        return sum(remove_stale(folder) for folder in folders)
+
+    def _weights_path(self, key: str) -> Path:
+        return self.folder / _WEIGHTS / f"{self._path(key).stem}.safetensors"
 
     def _path(self, key: str, suffix: str = ".json") -> Path:
         if not _RECORD_NAME.fullmatch(key + ".json"):

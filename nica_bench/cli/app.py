@@ -28,10 +28,14 @@ def build() -> typer.Typer:
     from nica_bench.cli.publish import publish
     from nica_bench.cli.results import PLOT_HELP, plot, report, table
     from nica_bench.cli.run import run
+    from nica_bench.cli.sweep import cancel, status, sweep
 
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
     app.callback(invoke_without_command=True)(_root)
     app.command()(with_scenario_flags(run))
+    app.command()(with_scenario_flags(sweep))
+    app.command()(status)
+    app.command()(cancel)
     app.command("list")(list_)
     app.command()(with_scenario_flags(info))
     app.command()(show)
