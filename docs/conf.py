@@ -1,7 +1,7 @@
 """The site: Sphinx, with pages in Markdown (MyST) and the theme Furo.
 
-All three are maintained and have releases this year. MkDocs 1 and Material for MkDocs are at the end of theirs, MkDocs 2
-is another program, and Zensical, which follows them, is too young to pin a site to.
+All three are maintained. MkDocs 1 and Material for MkDocs are at the end of their maintenance, MkDocs 2 is another
+program, and Zensical, which follows them, is too young to pin a site to.
 """
 
 project = "nica-bench"
