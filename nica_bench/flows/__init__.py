@@ -7,6 +7,6 @@ from nica_bench.flows.flow import Flow
 from nica_bench.flows.linear import MLP, Linear
 from nica_bench.flows.permutation import Permutation
 from nica_bench.flows.replicates import parameter_count, take
-from nica_bench.flows.rotation import Rotation
+from nica_bench.flows.rotation import LearnedRotation, Rotation
 
-__all__ = ["MLP", "Coupling", "Flow", "Linear", "Permutation", "Rotation", "parameter_count", "take"]
+__all__ = ["MLP", "Coupling", "Flow", "LearnedRotation", "Linear", "Permutation", "Rotation", "parameter_count", "take"]
