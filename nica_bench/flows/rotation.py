@@ -90,7 +90,8 @@ class LearnedRotation(nn.Module):
         """Q, shape (R, D, D); determinants are 1 or -1."""
         a = self.skew - self.skew.mT
         identity = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
-        return torch.linalg.solve(identity - a, identity + a) @ self.order
+        matrix: Tensor = torch.linalg.solve(identity - a, identity + a) @ self.order
+        return matrix
 
     def forward(self, x: Tensor) -> Tensor:
         """Args: x, shape (R, D, B). Returns: Q x, same shape."""
