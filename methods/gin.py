@@ -53,6 +53,12 @@ class ClassConditionalFlow(TorchMethod):
         optional=True,
     )
 
+    def skip(self, scenario: Scenario) -> str | None:
+        """Images have flows of their own."""
+        if scenario.image_shape is not None:
+            return "its subnets see vectors: for images use gin-conv or glow-conv"
+        return None
+
     @abstractmethod
     def flow_options(self) -> dict[str, Any]:
         """What the coupling has beside its kind."""
@@ -206,6 +212,8 @@ class MatchedGIN(GIN):
 
     def skip(self, scenario: Scenario) -> str | None:
         """It makes sense where the latents have a family and their natural coordinate is what was mixed."""
+        if (reason := super().skip(scenario)) is not None:
+            return reason
         if scenario.distribution_name is None:
             return "its latents have no known family"
         if scenario.mixed_coordinates != "natural":

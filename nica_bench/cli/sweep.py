@@ -401,7 +401,9 @@ def _planned(journal: Any) -> list[str]:
 
 def _tables(records: Sequence[Record], metrics: Sequence[str]) -> list[Table]:
     if not metrics or not records:
-        return [scores_table(name, rows) for name, rows in rows_of(records).items()]
+        return [
+            scores_table(name, rows) for name, rows in rows_of(records, arrays=lambda r: store.arrays(r.key)).items()
+        ]
     collection = Collection(tuple(records))
     return [t for metric in metrics for t in table_kind("scores").build(collection, Query(metric, (), 0.95))[0]]
 

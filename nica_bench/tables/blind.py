@@ -22,10 +22,10 @@ Arrays = Callable[[Record], Mapping[str, NDArray[Any]]]
 """The arrays of a record by name."""
 
 LEGEND = (
-    "Nobody knows the latents here, so what compares codes with them is not applicable. told: u conditions, n dimension. "
-    "knee: number of latents by the largest log gap past the first five, in [] the interval of all rules. moved: how far "
-    "the knee moved over the last half of training. bits: held out, a dimension, on images with noise .01. bayes: "
-    "accuracy of naive Bayes on all codes, and on the leading 22. probe: of a linear probe on the leading 22. again: "
+    "Nobody knows the latents here, so what compares codes with them is not applicable. told: u conditions, n "
+    "dimension. knee: number of latents by the largest log gap past the first five, in [] the interval of all rules. "
+    "moved: how far it moved over the last half of training. bits: held out, a dimension, on images with noise .01. "
+    "bayes: accuracy of naive Bayes on all codes, and on the leading 22. probe: of a linear probe on the leading 22. again: "
     "mean correlation with the leading codes of another initialisation, in () its chance level."
 )
 NAMES = ("bits", "knee", "knee_low", "knee_high", "knee_moved", "bayes", "bayes_knee", "bayes_22", "probe_22")
@@ -106,9 +106,9 @@ def _consistency(series: Series, arrays: Arrays) -> list[Consistency]:
                 continue
             knees = [int(v) for r in (a, b) if (v := r.scores.get("knee")) is not None]
             k = max(1, min([*knees, first["leading_codes"].shape[1], second["leading_codes"].shape[1]]))
-            codes = [x["leading_codes"][:, :k] for x in (first, second)]
-            if all(np.isfinite(c).all() for c in codes) and np.array_equal(first["leading_u"], second["leading_u"]):
-                found.append(consistency(*codes, first["leading_u"], np.random.default_rng(seed)))
+            one, other, labels = first["leading_codes"][:, :k], second["leading_codes"][:, :k], first["leading_u"]
+            if np.isfinite(one).all() and np.isfinite(other).all() and np.array_equal(labels, second["leading_u"]):
+                found.append(consistency(one, other, labels, np.random.default_rng(seed)))
     return found
 
 
