@@ -380,7 +380,7 @@ def _conclude(store: Store, cells: Sequence[Cell] | None, metrics: Sequence[str]
 
     keys = [c.spec.key for c in cells] if cells is not None else _planned(Journal(store.folder))
     records = list(store.scan(dict.fromkeys(keys)).records.values())
-    tables = _tables(records, metrics)
+    tables = _tables(store, records, metrics)
     if json_:
         typer.echo(json.dumps(json.loads(render(tables, "json")), indent=2))
     else:

@@ -25,8 +25,8 @@ LEGEND = (
     "Nobody knows the latents here, so what compares codes with them is not applicable. told: u conditions, n "
     "dimension. knee: number of latents by the largest log gap past the first five, in [] the interval of all rules. "
     "moved: how far it moved over the last half of training. bits: held out, a dimension, on images with noise .01. "
-    "bayes: accuracy of naive Bayes on all codes, and on the leading 22. probe: of a linear probe on the leading 22. again: "
-    "mean correlation with the leading codes of another initialisation, in () its chance level."
+    "bayes: accuracy of naive Bayes on all codes, and on the leading 22. probe: of a linear probe on the leading 22. "
+    "again: mean correlation with the leading codes of another initialisation, in () its chance level."
 )
 NAMES = ("bits", "knee", "knee_low", "knee_high", "knee_moved", "bayes", "bayes_knee", "bayes_22", "probe_22")
 
