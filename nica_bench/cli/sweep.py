@@ -399,11 +399,10 @@ def _planned(journal: Any) -> list[str]:
     return [key for entry in journal.plan()["cells"] for key in entry["keys"]]
 
 
-def _tables(records: Sequence[Record], metrics: Sequence[str]) -> list[Table]:
+def _tables(store: Store, records: Sequence[Record], metrics: Sequence[str]) -> list[Table]:
     if not metrics or not records:
-        return [
-            scores_table(name, rows) for name, rows in rows_of(records, arrays=lambda r: store.arrays(r.key)).items()
-        ]
+        rows = rows_of(records, arrays=lambda r: store.arrays(r.key))
+        return [scores_table(name, found) for name, found in rows.items()]
     collection = Collection(tuple(records))
     return [t for metric in metrics for t in table_kind("scores").build(collection, Query(metric, (), 0.95))[0]]
 
