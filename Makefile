@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+NAME ?= *
 PIP = $(VENV)/bin/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: run test lint
+.PHONY: run test lint docs results
 
 $(VENV)/run: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -25,3 +26,9 @@ lint: $(VENV)/test  ## style and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+docs: $(VENV)/test  ## the site in build/docs; a warning or a dead link is an error
+	$(VENV)/bin/sphinx-build --quiet --fail-on-warning --keep-going --builder html docs build/docs
+
+results: $(VENV)/run  ## make published results again: all, or NAME=gauss
+	$(VENV)/bin/nica-bench publish $(dir $(wildcard results/$(NAME)/sweep.toml))

@@ -1,4 +1,4 @@
-"""Print `N passed, N failed, N skipped` from pytest's JUnit file; exit 1 where `../shared` was missing for a test."""
+"""Print `N passed, N failed, N skipped` from pytest's JUnit files; exit 1 where `../shared` was missing for a test."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 
 
-def main(path: str) -> int:
-    """Count the test cases of a file. An error in setting up or tearing down counts as a failure."""
+def main(paths: list[str]) -> int:
+    """Count the test cases of files. An error in setting up or tearing down counts as a failure."""
     counts: Counter[str] = Counter()
     wanting = []
-    for case in ElementTree.parse(path).iter("testcase"):
+    for case in (case for path in paths for case in ElementTree.parse(path).iter("testcase")):
         name = f"{case.get('classname')}::{case.get('name')}"
         skipped = case.find("skipped")
         if case.find("failure") is not None or case.find("error") is not None:
@@ -34,4 +34,4 @@ def main(path: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1:]))

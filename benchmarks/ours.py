@@ -13,7 +13,7 @@ from nica_bench.flows import Flow
 from nica_bench.registry import make_method
 from nica_bench.seeds import Streams
 from nica_bench.training import TorchMethod
-from nica_bench.training.data import Batch, Shape, batches, stack
+from nica_bench.training.data import Batch, Batches, Shape, stack
 from nica_bench.training.device import prepare
 from nica_bench.training.loop import train
 from nica_bench.training.noise import Noise
@@ -44,7 +44,7 @@ class Ours:
         shape = Shape(len(data), self.dimensions, conditions, None)
         generators = [s.torch("initialisation") for s in streams]
         self.model: nn.Module = self.method.build(shape, generators, self.data[:, : self.dimensions])
-        self.batches = batches(self.data, batch, self.dimensions, streams, Noise(streams, "cpu", "training"))
+        self.batches = Batches(self.data, batch, self.dimensions, streams, Noise(streams, "cpu", "training"))
         self._loss: Callable[[Batch], Tensor] = torch.compile(self.loss) if compile else self.loss
 
     @property

@@ -4,7 +4,7 @@ The names below are what a method or scenario file needs. Importing this package
 """
 
 from nica_bench._version import __version__
-from nica_bench.dataset import Dataset, Observations, Split
+from nica_bench.dataset import Dataset, Floats, Integers, Observations, Split
 from nica_bench.errors import ContractError, NicaBenchError, UsageError
 from nica_bench.method import FitSession, Fitted, Method
 from nica_bench.parameters import Range, parameter
@@ -16,6 +16,8 @@ __all__ = [
     "Dataset",
     "FitSession",
     "Fitted",
+    "Floats",
+    "Integers",
     "Method",
     "NicaBenchError",
     "Observations",

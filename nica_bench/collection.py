@@ -11,6 +11,7 @@ import dataclasses
 import gc
 import json
 import os
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,11 +21,13 @@ from typing import Any, Self
 
 from numpy.typing import NDArray
 
+from nica_bench.atomic import reason
 from nica_bench.errors import NicaBenchError, UsageError, did_you_mean
+from nica_bench.pack import Pack
 from nica_bench.record import RECORD_FORMAT, CellSpec, Record, Status
 from nica_bench.store import Store, StoreError
 
-__all__ = ["Collection", "collect"]
+__all__ = ["Collection", "collect", "machine_of", "open_source"]
 
 _SPEC = frozenset(f.name for f in dataclasses.fields(CellSpec))
 _RECORD = frozenset(f.name for f in dataclasses.fields(Record))
@@ -39,12 +42,12 @@ class Collection:
 
     Args:
         records: in the order of scenario, method, seed and initialisation; no key twice.
-        stores: where each record lies, by key.
+        stores: where each record lies, by key: a folder, or a file of packed records.
         faults: what was wrong with other files of their folders, a line each.
     """
 
     records: tuple[Record, ...]
-    stores: Mapping[str, Store] = field(default_factory=dict)
+    stores: Mapping[str, Store | Pack] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
 
     @property
@@ -56,13 +59,17 @@ class Collection:
         """The arrays of a record by name; none where it has none. Raises StoreError where they are broken."""
         if record.arrays is None or record.key not in self.stores:
             return {}
-        return self.stores[record.key].arrays(record.key)
+        try:
+            return self.stores[record.key].arrays(record.key)
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise StoreError(f"the arrays of {record.spec.short} cannot be read: {reason(error)}") from error
 
     def select(
         self,
         scenarios: Sequence[str] = (),
         methods: Sequence[str] = (),
         seeds: Sequence[int] = (),
+        hosts: Sequence[str] = (),
     ) -> Self:
         """Some of the records; an empty choice is no choice.
 
@@ -70,18 +77,24 @@ class Collection:
             scenarios: labels as `run` takes them; a name that is the label of none stands for all its variants.
             methods: the same of methods.
             seeds: data seeds.
+            hosts: names of machines.
 
         Raises:
             UsageError: if a name is not among the records (the nearest that are, are offered), or none is left.
         """
         wanted_scenarios = _named(scenarios, "scenario", self.records)
         wanted_methods = _named(methods, "method", self.records)
+        known = {str(r.provenance.get("host")) for r in self.records} if hosts else set()
+        for host in hosts:
+            if host not in known:
+                raise UsageError(f"no records of host '{host}'; {did_you_mean(host, known)}")
         kept = tuple(
             r
             for r in self.records
             if (not scenarios or r.spec.scenario_label in wanted_scenarios)
             and (not methods or r.spec.method_label in wanted_methods)
             and (not seeds or r.spec.seed in seeds)
+            and (not hosts or str(r.provenance.get("host")) in hosts)
         )
         if not kept:
             raise UsageError("no records are left: no cell has the scenarios, methods and seeds asked for together")
@@ -89,27 +102,27 @@ class Collection:
 
 
 def collect(folders: Iterable[Path | str]) -> Collection:
-    """Read the records of folders.
+    """Read the records of folders, and of files of packed records.
 
     A file that is no whole record is left out and named in a note, and so is a record of an older schema and a copy of
     a record under another name. Where two folders hold the same cell, an ok record wins over one that is not, else the
     first folder's.
 
     Args:
-        folders: written by `nica-bench run --out`.
+        folders: written by `nica-bench run --out`; or files ending in .parquet, written by `nica-bench collect`.
 
     Raises:
-        UsageError: if a folder does not exist or is none of records, or there is not one record in all.
+        UsageError: if a folder or a file does not exist or is none of records, or there is not one record in all.
     """
     records: dict[str, Record] = {}
-    stores: dict[str, Store] = {}
+    stores: dict[str, Store | Pack] = {}
     faults: dict[str, list[str]] = {}
     twice: list[tuple[Record, Record]] = []
     folders = list(folders)
     for folder in folders:
-        store = Store.open(folder, create=False)
+        store = open_source(folder)
         with _no_collector():
-            found = list(_read(store, faults))
+            found = list(store.records() if isinstance(store, Pack) else _read(store, faults))
         for record in found:
             other = records.get(record.key)
             if other is not None:
@@ -132,6 +145,15 @@ def collect(folders: Iterable[Path | str]) -> Collection:
     return Collection(tuple(ordered), stores, tuple(notes))
 
 
+def open_source(path: Path | str) -> Store | Pack:
+    """What records are read from: a folder of them, or a file of packed ones.
+
+    Raises:
+        UsageError: if it does not exist, or is none.
+    """
+    return Pack.open(path) if Path(path).suffix == ".parquet" else Store.open(path, create=False)
+
+
 _FAULTS: dict[str, Callable[[int, str], str]] = {
     "older": lambda n, first: (
         f"{n} records of an older schema are left out (this nica-bench reads format {RECORD_FORMAT}); "
@@ -150,10 +172,21 @@ def _order(record: Record) -> tuple[str, bool, str, int, int]:
 
 
 def _read(store: Store, faults: dict[str, list[str]]) -> Iterator[Record]:
-    """Whole records of a store; what is wrong with the other files goes to `faults`."""
+    """Whole records of a store, its packed ones last; what is wrong with the other files goes to `faults`."""
+    own: set[str] = set()
+    for record in _read_files(store, faults):
+        own.add(record.key)
+        yield record
+    # Only now: a cell that is packed meanwhile is in the pack before its own file goes.
+    packed = store.pack
+    if packed is not None:
+        yield from packed.records(without=own)
+
+
+def _read_files(store: Store, faults: dict[str, list[str]]) -> Iterator[Record]:
     try:
         names = sorted(n for n in os.listdir(store.cells) if n.endswith(".json") and n[0] != ".")
-    except FileNotFoundError:  # prepared for, but nothing was written yet
+    except FileNotFoundError:  # prepared for, but nothing was written yet, or all of it is packed
         return
     except OSError as error:
         raise StoreError(f"cannot list {store.cells}: {error.strerror}") from error
@@ -248,16 +281,27 @@ def _named(names: Sequence[str], what: str, records: Iterable[Record]) -> set[st
     return chosen
 
 
+def machine_of(record: Record) -> tuple[Any, ...]:
+    """What must be the same for seconds to compare: host, processor, device and number of threads."""
+    made = record.provenance
+    return made.get("host"), made.get("cpu"), made.get("device"), made.get("threads")
+
+
 def _provenance_notes(records: Iterable[Record]) -> list[str]:
     """What differs between the records' makers."""
-    hosts, versions, dirty, total = Counter[str](), Counter[str](), 0, 0
+    makers = Counter[tuple[Any, ...]]()
     for record in records:
-        total += 1
         made = record.provenance
-        hosts[f"{made.get('host') or 'an unknown host'} ({made.get('cpu') or 'unknown processor'})"] += 1
-        torch = (made.get("versions") or {}).get("torch") or "unknown"
-        versions[f"nica-bench {made.get('nica_bench') or 'unknown'} with torch {torch}"] += 1
-        dirty += bool((made.get("git") or {}).get("dirty"))
+        torch, git = made.get("versions") or {}, made.get("git") or {}
+        makers[
+            made.get("host"), made.get("cpu"), made.get("nica_bench"), torch.get("torch"), bool(git.get("dirty"))
+        ] += 1
+    hosts, versions, dirty = Counter[str](), Counter[str](), 0
+    for (host, cpu, version, torch, changed), count in makers.items():
+        hosts[f"{host or 'an unknown host'} ({cpu or 'unknown processor'})"] += count
+        versions[f"nica-bench {version or 'unknown'} with torch {torch or 'unknown'}"] += count
+        dirty += count * changed
+    total = makers.total()
     notes = []
     if len(hosts) > 1:
         notes.append(f"records come from {len(hosts)} machines, {_counted(hosts)}: their seconds don't compare")

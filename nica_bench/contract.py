@@ -14,7 +14,7 @@ from nica_bench.errors import ContractError
 from nica_bench.fields import RecordError, lenient
 from nica_bench.method import Fitted, Method
 
-__all__ = ["checked_codes", "checked_facts", "checked_fits", "checked_ranking"]
+__all__ = ["checked_codes", "checked_facts", "checked_fits", "checked_history", "checked_ranking"]
 
 
 def checked_fits(method: Method, fits: object, count: int) -> Sequence[Fitted]:
@@ -108,3 +108,25 @@ def checked_facts(method: Method, fitted: Fitted) -> tuple[dict[str, Any], NDArr
     if curve is not None and curve.ndim != 1:
         raise ContractError(f"{method.name}: loss_curve needs shape (steps,), got {curve.shape}")
     return {**facts, "heldout_loss": None if loss is None else float(loss)}, curve
+
+
+def checked_history(method: Method, fitted: Fitted) -> dict[str, NDArray[Any]]:
+    """What a fit followed over its training.
+
+    Args:
+        method: whose fit it is.
+        fitted: the fit.
+
+    Raises:
+        ContractError: if a name is no name, or an array no real numbers with one length.
+    """
+    history: dict[str, NDArray[Any]] = {}
+    for name, values in fitted.history.items():
+        if not re.fullmatch(r"\w[\w.-]*", name):
+            raise ContractError(f"{method.name}: names in the history are letters, digits and '_-.', got '{name}'")
+        history[name] = _real(method, f"history of {name}", values)
+    lengths = {array.shape[:1] for array in history.values()}
+    if len(lengths) > 1 or () in lengths:
+        shapes = {name: array.shape for name, array in history.items()}
+        raise ContractError(f"{method.name}: arrays of the history need one length, got {shapes}")
+    return history

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -14,7 +15,7 @@ from nica_bench._version import __version__
 from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.provenance import checkout, package_version
 
-__all__ = ["DEVICES", "check_device_name", "data_folder", "environment", "usable_cores"]
+__all__ = ["DEVICES", "check_device_name", "data_folder", "environment", "memory_kills", "memory_limit", "usable_cores"]
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -36,6 +37,41 @@ _COMPILERS = ("g++", "clang++", "c++")
 def usable_cores() -> int:
     """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory_limit() -> int:
+    """Bytes that Slurm lets this process and its relatives use; beyond any machine's memory where it sets no limit."""
+    per_node = os.environ.get("SLURM_MEM_PER_NODE", "")
+    per_core, cores = os.environ.get("SLURM_MEM_PER_CPU", ""), os.environ.get("SLURM_CPUS_ON_NODE", "")
+    if per_node.isdigit() and int(per_node):
+        return int(per_node) << 20
+    if per_core.isdigit() and cores.isdigit():
+        return int(per_core) * int(cores) << 20
+    return 1 << 62
+
+
+def memory_kills() -> int:
+    """How many processes the kernel has ended because those of this one's control group used too much memory.
+
+    The kernel ends them with SIGKILL like anybody: only this number tells an end for want of memory from another.
+    """
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:  # no Linux
+        return 0
+    kills = 0
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            file = Path("/sys/fs/cgroup" + path, "memory.events")
+        elif "memory" in controllers.split(","):
+            file = Path("/sys/fs/cgroup/memory" + path, "memory.oom_control")
+        else:
+            continue
+        with contextlib.suppress(OSError):
+            counts = dict(entry.split() for entry in file.read_text().splitlines())
+            kills += int(counts.get("oom_kill", 0))
+    return kills
 
 
 def data_folder() -> Path:

@@ -5,17 +5,23 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nica_bench.dataset import Floats, Integers, Observations
+from nica_bench.errors import NicaBenchError
 from nica_bench.parameters import check_all, label
 from nica_bench.scenario import Scenario
 from nica_bench.seeds import Streams
 
-__all__ = ["FitSession", "Fitted", "Method", "Progress"]
+__all__ = ["Codec", "FitSession", "Fitted", "Interrupted", "Method", "Progress"]
+
+
+class Interrupted(NicaBenchError):
+    """A fit was asked to stop (`FitSession.interrupted`) and has left its checkpoint, where it was given a path."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +41,34 @@ class FitSession:
         device: torch device for methods that use torch.
         compile: compile training steps with torch.compile.
         report: takes the progress of a fit; may be called at every step.
+        checkpoint: file in which the fit may save its state, and from which it goes on where that is there; None for
+            no such file. Whoever gave it removes it when the fit's results are safe.
+        checkpoint_seconds: between two saves; a fit that is killed loses at most what it did since the last one.
+        interrupted: asked now and then whether to save the state and raise `Interrupted`.
+        threads: cores that the fit may use.
     """
 
     device: str = "cpu"
     compile: bool = False
     report: Callable[[Progress], None] = lambda progress: None
+    checkpoint: Path | None = None
+    checkpoint_seconds: float = 180.0
+    interrupted: Callable[[], bool] = lambda: False
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Codec:
+    """A trained model without its training: what `Method.restore` makes of saved weights.
+
+    Args:
+        encode: from observations x (N, D) and conditions u (N,), or None where the method does not use them, to codes
+            (N, D').
+        decode: from codes (N, D') back to observations (N, D), where the method can.
+    """
+
+    encode: Callable[[Floats, Integers | None], Floats]
+    decode: Callable[[Floats], Floats] | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +125,8 @@ class Method(ABC):
     """It identifies nothing: what a score has to beat."""
     replicated: ClassVar[bool] = False
     """It fits many datasets or initialisations at once, in `fit_group`."""
+    large: ClassVar[bool] = False
+    """Its operations are large enough to be spread over the threads that a fit may use; others use one."""
     version: ClassVar[str] = "1"
     """Part of every cell's key: change it when the same seed gives other codes."""
 
@@ -133,6 +164,15 @@ class Method(ABC):
     def fit_group(self, group: Sequence[Observations], streams: Sequence[Streams], session: FitSession) -> list[Fitted]:
         """Fit several datasets of one shape at once; only asked of a method that says `replicated`."""
         return [self.fit(observations, s, session) for observations, s in zip(group, streams, strict=True)]
+
+    def restore(self, weights: Mapping[str, NDArray[Any]], scenario: Scenario) -> Codec | None:
+        """Rebuild a fit from its `Fitted.weights`, with no training; None for a method that has no weights.
+
+        Args:
+            weights: arrays by name.
+            scenario: that the fit was for.
+        """
+        return None
 
     def bytes_per_replicate(self, observations: int, dimensions: int, conditions: int, latents: int) -> int:
         """Memory that one more dataset in a group takes while training, in bytes; groups are sized by it."""

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-from nica_bench.errors import UsageError
+from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.method import Method
 from nica_bench.parameters import values_of
 from nica_bench.record import CellSpec, Record, Status
 from nica_bench.scenario import Scenario
 
-__all__ = ["Cell", "Group", "grouped", "make_cells", "parse_seeds", "pending", "seeds_text", "unfit"]
+__all__ = [
+    "Cell",
+    "Group",
+    "fitting",
+    "grouped",
+    "make_cells",
+    "parse_seeds",
+    "parse_statuses",
+    "pending",
+    "seeds_text",
+    "unfit",
+]
 
 
 @dataclass(frozen=True)
@@ -78,6 +89,24 @@ def parse_seeds(text: str) -> list[int]:
     return list(dict.fromkeys(seeds))
 
 
+def parse_statuses(text: str | None) -> set[Status]:
+    """Statuses from `failed`, which is all but ok, or such as `timeout,oom`; none from None.
+
+    Raises:
+        UsageError: for another name.
+    """
+    failed = {s for s in Status if s is not Status.OK}
+    chosen: set[Status] = set()
+    for name in text.split(",") if text is not None else ():
+        if name == "failed":
+            chosen |= failed
+        elif name in {s.value for s in failed}:
+            chosen.add(Status(name))
+        else:
+            raise UsageError(f"--retry: unknown status '{name}'; {did_you_mean(name, ['failed', *failed])}")
+    return chosen
+
+
 def seeds_text(seeds: Iterable[int]) -> str:
     """Seeds as `parse_seeds` reads them: `0:5,8`."""
     runs: list[list[int]] = []
@@ -111,6 +140,11 @@ def unfit(method: Method, scenario: Scenario) -> str | None:
     return method.skip(scenario)
 
 
+def fitting(methods: Iterable[Method], scenarios: Sequence[Scenario]) -> list[Method]:
+    """Those methods that make sense on one of the scenarios at least: which of the default ones a run takes."""
+    return [m for m in methods if any(unfit(m, s) is None for s in scenarios)]
+
+
 def _bytes_of(method: Method, scenario: Scenario) -> int:
     """Memory of one more replicate; where a method can't say it, its fit will fail and be a row, or not."""
     latents = scenario.dimensions if scenario.told_latents is None else scenario.told_latents
@@ -121,22 +155,30 @@ def _bytes_of(method: Method, scenario: Scenario) -> int:
         return Method.bytes_per_replicate(method, *sizes)
 
 
-def grouped(cells: Iterable[Cell], jobs: int, memory: float) -> list[Group]:
+def grouped(
+    cells: Iterable[Cell],
+    jobs: int,
+    memory: float,
+    family: Callable[[Cell], Hashable] | None = None,
+    largest: int | None = None,
+) -> list[Group]:
     """Cells of one scenario and method together, spread over the jobs and sized by the memory of one job.
 
     Args:
         cells: what is to be computed.
         jobs: worker processes.
         memory: bytes that one job may use.
+        family: what cells have in common that are trained together; None is the scenario and the method.
+        largest: most cells that are trained at once, where the memory allows more.
     """
-    families: dict[tuple[Scenario, Method], list[Cell]] = {}
+    families: dict[Hashable, list[Cell]] = {}
     for cell in cells:
-        families.setdefault((cell.scenario, cell.method), []).append(cell)
+        families.setdefault((cell.scenario, cell.method) if family is None else family(cell), []).append(cell)
     groups = []
-    for (scenario, method), members in families.items():
+    for members in families.values():
         size = -(-len(members) // jobs)
-        if method.replicated:
-            each = _bytes_of(method, scenario)
-            size = max(1, min(size, int(memory / each)))
+        if members[0].method.replicated:
+            each = _bytes_of(members[0].method, members[0].scenario)
+            size = max(1, min(size, int(memory / each), largest or size))
         groups += [Group(tuple(members[i : i + size])) for i in range(0, len(members), size)]
     return groups

@@ -22,7 +22,18 @@ from nica_bench.method import Method
 from nica_bench.parameters import parse_name, parse_values
 from nica_bench.scenario import Scenario
 
-__all__ = ["load_method_file", "make_method", "make_scenario", "method_file", "method_types", "scenario_types"]
+__all__ = [
+    "load_file",
+    "load_method_file",
+    "load_scenario_file",
+    "make_method",
+    "make_scenario",
+    "method_file",
+    "method_types",
+    "scenario_file",
+    "scenario_types",
+    "unfinished",
+]
 
 T = TypeVar("T", Method, Scenario)
 
@@ -73,10 +84,10 @@ def scenario_types() -> Mapping[str, type[Scenario]]:
     return {c.family: c for c in _installed("nica_bench.scenarios", Scenario)}
 
 
-def _from_file(path: Path, base: type[T], what: str) -> list[type[T]]:
-    """Implementations in a Python file; their version gets the hash of the file, so an edit makes new cells."""
+def _module(path: Path, what: str) -> ModuleType:
+    """A Python file; the versions of its classes get the hash of the file, so an edit makes new cells."""
     if not path.is_file():
-        raise UsageError(f"no {what} file {path}: expected a Python file that holds a subclass of {base.__name__}")
+        raise UsageError(f"no {what} file {path}: expected a Python file that holds a subclass of {what.capitalize()}")
     source = path.read_bytes()
     digest = hashlib.sha256(source).hexdigest()[:12]
     name = f"nica_bench_file_{path.stem}_{digest}"
@@ -94,22 +105,45 @@ def _from_file(path: Path, base: type[T], what: str) -> list[type[T]]:
                 raise
             line = _line_of(error, path)
             raise UsageError(f"{what} file {path}{line} does not import: {type(error).__name__}: {error}") from error
-        for c in _classes(module, base):
-            c.version = f"{c.version}+{digest}"
-    found = _classes(sys.modules[name], base)
+        own: list[type[Method] | type[Scenario]] = [*_classes(module, Method), *_classes(module, Scenario)]
+        for c in own:
+            if isinstance(c.version, str):  # anything else is refused where a cell is made of it
+                c.version = f"{c.version}+{digest}"
+    return sys.modules[name]
+
+
+def _from_file(path: Path, base: type[T], what: str) -> list[type[T]]:
+    """Implementations in a Python file."""
+    module = _module(path, what)
+    found = _classes(module, base)
     for c in found:
         _check_class(c, f"{what} file {path}")
     if not found:
-        hints = [c.__name__ for c in vars(sys.modules[name]).values() if isinstance(c, type) and issubclass(c, base)]
-        unfinished = [h for h in hints if h != base.__name__]
-        more = f"; {', '.join(unfinished)} lacks abstract methods" if unfinished else ""
+        more = "".join(f"; {c.__name__} lacks abstract methods" for c in unfinished(module) if issubclass(c, base))
         raise UsageError(f"{what} file {path} defines no {what}: expected a subclass of {base.__name__}{more}")
     return found
 
 
+def unfinished(module: ModuleType) -> list[type[Method] | type[Scenario]]:
+    """Classes of a module that leave something of their contract out; a base without a name is meant to."""
+    found = [c for c in vars(module).values() if isinstance(c, type) and issubclass(c, (Method, Scenario))]
+    own = [c for c in found if c.__module__ == module.__name__]
+    return [c for c in own if inspect.isabstract(c) and (len(own) == 1 or {"name", "family"} & vars(c).keys())]
+
+
+def load_file(path: Path) -> tuple[ModuleType, list[type[Method]], list[type[Scenario]]]:
+    """A Python file, and the methods and scenarios that it defines.
+
+    Raises:
+        UsageError: if it is none, or does not import.
+    """
+    module = _module(path.resolve(), "method")
+    return module, _classes(module, Method), _classes(module, Scenario)
+
+
 def _check_class(owner: type, where: str) -> None:
     """Refuse a class that would run with parameters other than it says."""
-    name = getattr(owner, "name", None) or getattr(owner, "family", None)
+    name = getattr(owner, "family" if issubclass(owner, Scenario) else "name", None)
     if not (isinstance(name, str) and re.fullmatch(r"[A-Za-z][\w.-]*", name)):
         raise UsageError(f"{where}: {owner.__name__} needs a name of letters, digits and '-_.', got {name!r}")
     undone = [k for k, v in vars(owner).items() if isinstance(v, dataclasses.Field)]
@@ -129,6 +163,15 @@ def load_method_file(path: Path) -> list[type[Method]]:
     return _from_file(path.resolve(), Method, "method")
 
 
+def load_scenario_file(path: Path) -> list[type[Scenario]]:
+    """The scenarios in a Python file.
+
+    Raises:
+        UsageError: if it does not import or holds none.
+    """
+    return _from_file(path.resolve(), Scenario, "scenario")
+
+
 def _line_of(error: BaseException, path: Path) -> str:
     """`, line N` of the last frame of an error that lies in the file."""
     if isinstance(error, SyntaxError) and error.lineno:
@@ -146,6 +189,13 @@ def method_file(text: str) -> Path | None:
     """The file that `./file.py[...]` names, or None where the text names an installed method."""
     name, _ = parse_name(text)
     return Path(name).resolve() if name.endswith(".py") or "/" in name or "\\" in name else None
+
+
+def scenario_file(text: str) -> Path | None:
+    """The file that `./file.py:<n>of<D>[...]` names, or None where the text names an installed scenario."""
+    name, _ = parse_name(text)
+    stem, dot, _ = name.partition(".py")
+    return Path(stem + dot).resolve() if dot and (".py:" in name or name.endswith(".py")) else None
 
 
 def _build(owner: type, name: str, texts: Mapping[str, str], **given: Any) -> Any:
@@ -188,7 +238,7 @@ def _names(types: Iterable[type]) -> str:
 
 
 def make_scenario(text: str, extra: Mapping[str, str] | None = None) -> Scenario:
-    """A scenario from `family-<n>of<D>`, a plain name, or either with brackets.
+    """A scenario from `family-<n>of<D>`, a plain name, or a file, `./file.py:<n>of<D>`, each with brackets or without.
 
     Args:
         text: what was given on the command line.
@@ -198,9 +248,17 @@ def make_scenario(text: str, extra: Mapping[str, str] | None = None) -> Scenario
         UsageError: for an unknown name (the nearest are offered), impossible sizes, a wrong parameter or value.
     """
     name, texts = parse_name(text)
+    known = scenario_types()
+    path = scenario_file(text)
+    if path is not None:
+        found = load_scenario_file(path)
+        if len(found) > 1:
+            raise UsageError(f"scenario file {path} defines {len(found)} scenarios ({_names(found)}): expected one")
+        sizes_text = name.partition(".py")[2].lstrip(":-")
+        known = {found[0].family: found[0]}
+        name = f"{found[0].family}-{sizes_text}" if sizes_text else found[0].family
     match = _SIZED.fullmatch(name)
     family = match["family"] if match else name
-    known = scenario_types()
     grammar = [f"{f}-<n>of<D>" if c.sized else f for f, c in known.items()]
     if family not in known or known[family].sized != bool(match):
         near = did_you_mean(family, known) if family not in known and match else "known: " + ", ".join(grammar)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
-from nica_bench.environment import usable_cores
+from nica_bench.environment import memory_limit, usable_cores
 from nica_bench.errors import UsageError
 from nica_bench.method import Method
 from nica_bench.plan import Cell, grouped, make_cells, parse_seeds, pending, unfit
@@ -20,7 +20,7 @@ from nica_bench.scenario import Scenario
 from nica_bench.store import Store
 from nica_bench.work import Setting, failed_record
 
-__all__ = ["Plan", "execute", "make_plan"]
+__all__ = ["Plan", "compute", "execute", "make_plan"]
 
 MEMORY_SHARE = 0.5
 """Share of the available memory that all workers together may plan to use."""
@@ -111,7 +111,7 @@ def execute(
         timeout: most seconds a cell.
         compile: use torch.compile.
         debug: print the traceback of a cell that fails.
-        modules: method files that workers load.
+        modules: files of methods and scenarios that workers load.
         reporter: is told how the run goes on; None is silent.
 
     Raises:
@@ -123,14 +123,41 @@ def execute(
     for cell, reason in plan.skipped:
         plan.store.write(failed_record(cell, Status.SKIPPED, reason, setting, time.time()))
     if plan.pending:
-        from nica_bench.workers import run_groups
-
-        setting = replace(setting, device=_device(device, compile))
-        cores = usable_cores()
-        workers = 1 if setting.device != "cpu" else jobs or cores
-        memory = MEMORY_SHARE * _free_memory(setting.device) / workers
-        run_groups(grouped(plan.pending, workers, memory), setting, workers, timeout, modules, reporter or Reporter())
+        compute(plan.pending, setting, jobs=jobs, timeout=timeout, modules=modules, reporter=reporter)
     return list(plan.store.scan(dict.fromkeys(c.spec.key for c in plan.cells)).records.values())
+
+
+def compute(
+    cells: Sequence[Cell],
+    setting: Setting,
+    *,
+    jobs: int | None = None,
+    timeout: float | None = None,
+    modules: tuple[str, ...] = (),
+    reporter: Reporter | None = None,
+    family: Callable[[Cell], Hashable] | None = None,
+    largest: int | None = None,
+    sharing: int = 1,
+) -> None:
+    """Compute cells on worker processes, and return when each of them has a record.
+
+    Args:
+        cells: what to compute.
+        setting: of the run; its device may be auto.
+        jobs, timeout, modules, reporter: as in `execute`.
+        family, largest: as in `grouped`.
+        sharing: groups that are trained on one accelerator at once.
+
+    Raises:
+        UsageError, NicaBenchError: as `execute`.
+    """
+    from nica_bench.workers import run_groups
+
+    setting = replace(setting, device=_device(setting.device, setting.compile))
+    workers = sharing if setting.device != "cpu" else jobs or usable_cores()
+    memory = MEMORY_SHARE * _free_memory(setting.device) / workers
+    groups = grouped(cells, workers, memory, family, largest)
+    run_groups(groups, setting, workers, timeout, modules, reporter or Reporter())
 
 
 def _free_memory(device: str) -> int:
@@ -139,7 +166,7 @@ def _free_memory(device: str) -> int:
         import torch
 
         return int(torch.cuda.mem_get_info()[0])
-    return int(psutil.virtual_memory().available)
+    return min(int(psutil.virtual_memory().available), memory_limit())
 
 
 def _device(name: str, compile: bool) -> str:

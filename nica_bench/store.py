@@ -2,6 +2,9 @@
 
 `<folder>/cells/<key>.json` is the record of a cell and `<key>.npz` its arrays, where it has some. A file appears under
 its name only when it is whole and on the disk; the record comes last, so that a cell is there when its record is.
+`<folder>/weights/<key>.safetensors` has a trained model's weights where they were kept, and `<folder>/checkpoints` the
+states of fits that are not finished.
+Cells that were packed (`nica_bench.packing`) are in `<folder>/records.parquet`; a record of its own goes before them.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -23,7 +26,9 @@ from numpy.typing import NDArray
 from nica_bench.arrays import pack, unpack
 from nica_bench.atomic import is_temporary, locked, reason, remove_stale, sync_folder, temporary
 from nica_bench.errors import NicaBenchError, UsageError
+from nica_bench.pack import PACK_NAME, Pack, PackedRecord
 from nica_bench.record import Record, RecordError
+from nica_bench.tensors import TensorFileError, read_tensors, write_tensors
 
 __all__ = ["STORE_FORMAT", "Scan", "Store", "StoreError"]
 
@@ -32,6 +37,8 @@ STORE_FORMAT = 1
 
 _MARKER = "nica-bench.json"
 _CELLS = "cells"
+_WEIGHTS = "weights"
+_CHECKPOINTS = "checkpoints"
 _RECORD_NAME = re.compile(r"[0-9a-f]{64}\.json")
 
 
@@ -110,12 +117,48 @@ class Store:
         """The folder of the records."""
         return self.folder / _CELLS
 
-    def write(self, record: Record, arrays: Mapping[str, NDArray[Any]] | None = None) -> Record:
+    @property
+    def pack(self) -> Pack | None:
+        """The packed records, or None where there are none. Raises UsageError where the file cannot be read."""
+        path = self.folder / PACK_NAME
+        return Pack.open(path) if path.exists() else None
+
+    def checkpoint(self, keys: Sequence[str]) -> Path:
+        """The file for the state of a fit of one cell, or of several at once, by their keys."""
+        name = keys[0] if len(keys) == 1 else hashlib.sha256("\n".join(keys).encode()).hexdigest()
+        return self.folder / _CHECKPOINTS / f"{name}.safetensors"
+
+    def weights(self, key: str) -> dict[str, NDArray[Any]]:
+        """The weights of a cell by name.
+
+        Raises:
+            StoreError: if none were kept, or the file is broken or that of another cell.
+        """
+        path = self._weights_path(key)
+        try:
+            arrays, found = read_tensors(path)
+        except FileNotFoundError:
+            raise StoreError(f"{path} does not exist: no weights were kept of this cell") from None
+        except TensorFileError as error:
+            raise StoreError(str(error)) from error
+        if found.get("key") != key:
+            raise StoreError(
+                f"{path}: expected the weights of cell {key}, found those of {found.get('key', 'no cell')}"
+            )
+        return arrays
+
+    def write(
+        self,
+        record: Record,
+        arrays: Mapping[str, NDArray[Any]] | None = None,
+        weights: Mapping[str, NDArray[Any]] | None = None,
+    ) -> Record:
         """Write a cell in place of what is there under its key. Safe where several processes write at once.
 
         Args:
             record: its field `arrays` is not looked at.
             arrays: arrays by name (letters, digits, '_', '-', '.'), of any shape and of any type but object.
+            weights: a trained model's arrays by name, where they are to be kept.
 
         Returns:
             The record with its field `arrays` filled in: None where there are none.
@@ -124,7 +167,7 @@ class Store:
             StoreError: if an array cannot be stored without pickles, or the files cannot be written; what was there
                 before is left as it was (unless it is the renaming that fails).
         """
-        path, npz = self._path(record.key), self._path(record.key, ".npz")
+        npz = self._path(record.key, ".npz")
         try:
             packed = pack(arrays) if arrays else None
         except ValueError as error:
@@ -134,10 +177,28 @@ class Store:
             digest = hashlib.sha256(packed).hexdigest()
             described = {"file": npz.name, "bytes": len(packed), "sha256": digest, "names": list(arrays or ())}
         record = dataclasses.replace(record, arrays=described)
+        self.put(record, packed, weights)
+        return record
+
+    def put(self, record: Record, packed: bytes | None, weights: Mapping[str, NDArray[Any]] | None = None) -> None:
+        """Write a cell as it was in another store.
+
+        Args:
+            record: with its field `arrays` as it is to be.
+            packed: the content of its npz, which that field describes.
+            weights: as in `write`.
+
+        Raises:
+            StoreError: as `write`.
+        """
+        path, npz = self._path(record.key), self._path(record.key, ".npz")
         text = json.dumps(record.to_json(), allow_nan=False, indent=1)
         waiting: list[Path] = []
         try:
-            # All that needs space on the disk is done before anything that others see is touched.
+            # All that needs space on the disk is done before anything that others see is touched. Weights are not
+            # part of the record: with old weights and no record, or new ones, the cell is computed again.
+            if weights:
+                write_tensors(self._weights_path(record.key), weights, {"key": record.key})
             if packed:
                 waiting.append(temporary(self.cells, packed))
             waiting.append(temporary(self.cells, text.encode()))
@@ -157,7 +218,6 @@ class Store:
             for leftover in waiting:
                 with contextlib.suppress(OSError):
                     leftover.unlink(missing_ok=True)
-        return record
 
     def read(self, key: str) -> Record:
         """The record of a cell. Raises StoreError where there is none or it is broken."""
@@ -165,7 +225,11 @@ class Store:
         try:
             return self._load(path)
         except FileNotFoundError:
-            raise StoreError(f"{path} does not exist") from None
+            packed = self.pack
+            record = packed.read(key) if packed else None
+            if record is None:
+                raise StoreError(f"{path} does not exist") from None
+            return record
         except (OSError, ValueError, RecursionError, RecordError) as error:
             raise StoreError(f"{path} is broken: {reason(error)}") from error
 
@@ -175,19 +239,33 @@ class Store:
         Raises:
             StoreError: if the cell is missing or broken, or its arrays are not those that its record describes.
         """
-        described = self.read(key).arrays
-        if described is None:
-            return {}
+        packed = self.load(key)[1]
+        try:
+            return {} if packed is None else unpack(packed)
+        except (ValueError, zipfile.BadZipFile) as error:
+            raise StoreError(f"{self._path(key, '.npz')} is broken: {reason(error)}") from error
+
+    def load(self, key: str) -> tuple[Record, bytes | None]:
+        """The record of a cell and the content of its npz, None where it has no arrays.
+
+        Raises:
+            StoreError: if the cell is missing or broken, or its arrays are not those that its record describes.
+        """
+        record = self.read(key)
+        if record.arrays is None:
+            return record, None
         path = self._path(key, ".npz")
         try:
+            if isinstance(record, PackedRecord):
+                return record, record.packed_arrays()
             packed = path.read_bytes()
-            if self.read(key).arrays != described:  # the cell was replaced meanwhile
-                return self.arrays(key)
-            if hashlib.sha256(packed).hexdigest() != described["sha256"]:
+            if self.read(key).arrays != record.arrays:  # the cell was replaced meanwhile
+                return self.load(key)
+            if hashlib.sha256(packed).hexdigest() != record.arrays["sha256"]:
                 raise ValueError("its SHA-256 is not the one in the record")
-            return unpack(packed)
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError) as error:
             raise StoreError(f"{path} is broken: {reason(error)}") from error
+        return record, packed
 
     def scan(self, keys: Iterable[str] | None = None) -> Scan:
         """Read records. Of arrays only the size is checked; files that vanish meanwhile are left out.
@@ -199,7 +277,8 @@ class Store:
             StoreError: if the folder cannot be listed.
         """
         scan = Scan()
-        paths = [self.cells / name for name in self._names()] if keys is None else map(self._path, keys)
+        wanted = None if keys is None else dict.fromkeys(keys)
+        paths = [self.cells / name for name in self._names()] if wanted is None else map(self._path, wanted)
         for path in paths:
             try:
                 record = self._load(path)
@@ -208,6 +287,13 @@ class Store:
                 continue
             except (OSError, ValueError, RecursionError, RecordError) as error:
                 scan.broken[path] = reason(error)
+        # Only now: a cell that is packed meanwhile is in the pack before its own file goes.
+        packed = self.pack
+        if packed is not None:
+            found = {r.key: r for r in packed.records(without=scan.records.keys()) if wanted is None or r.key in wanted}
+            scan.records.update(found)
+            order = sorted(scan.records) if wanted is None else wanted
+            return Scan({key: scan.records[key] for key in order if key in scan.records}, scan.broken)
         return scan
 
     def find(self, prefix: str) -> str:
@@ -221,7 +307,9 @@ class Store:
         """
         if not re.fullmatch(r"[0-9a-fA-F]{4,64}", prefix):
             raise UsageError(f"a key is given by its first 4 to 64 hexadecimal digits, got '{prefix}'")
-        keys = [name[:64] for name in self._names() if _RECORD_NAME.fullmatch(name)]
+        own = {name[:64] for name in self._names() if _RECORD_NAME.fullmatch(name)}
+        packed = self.pack
+        keys = sorted(own.union(packed.places if packed else ()))
         found = [key for key in keys if key.startswith(prefix.lower())]
         if not found:
             raise UsageError(f"no cell in {self.folder} has a key that begins with '{prefix}' ({len(keys)} cells)")
@@ -232,7 +320,11 @@ class Store:
 
     def clean(self) -> int:
         """Remove what killed processes left half-written an hour ago or longer; the number of files removed."""
-        return remove_stale(self.folder) + remove_stale(self.cells)
+        folders = [self.folder, self.cells, self.folder / _WEIGHTS, self.folder / _CHECKPOINTS]
+        return sum(remove_stale(folder) for folder in folders)
+
+    def _weights_path(self, key: str) -> Path:
+        return self.folder / _WEIGHTS / f"{self._path(key).stem}.safetensors"
 
     def _path(self, key: str, suffix: str = ".json") -> Path:
         if not _RECORD_NAME.fullmatch(key + ".json"):
@@ -287,6 +379,9 @@ class Store:
                 raise UsageError(
                     f"{self.folder} has format {version}, this nica-bench reads {STORE_FORMAT}: update nica-bench"
                 )
+            return
+        if PACK_NAME in names:
+            Pack.open(self.folder / PACK_NAME)
             return
         inside = os.listdir(self.cells) if _CELLS in names and self.cells.is_dir() else []
         if any(map(_RECORD_NAME.fullmatch, inside)):

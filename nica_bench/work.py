@@ -7,16 +7,17 @@ import traceback
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nica_bench.blind import ROWS, score_without_latents, some_rows
-from nica_bench.contract import checked_codes, checked_facts, checked_fits, checked_ranking
+from nica_bench.contract import checked_codes, checked_facts, checked_fits, checked_history, checked_ranking
 from nica_bench.dataset import Dataset
-from nica_bench.method import FitSession, Fitted, Progress
+from nica_bench.method import FitSession, Fitted, Interrupted, Progress
 from nica_bench.metrics import METRICS, Sample, Scores, score
 from nica_bench.plan import Cell, Group
 from nica_bench.provenance import peak_memory_bytes, provenance
@@ -24,6 +25,7 @@ from nica_bench.record import Record, Status
 from nica_bench.scenario import Scenario
 from nica_bench.seeds import Streams
 from nica_bench.store import Store
+from nica_bench.tensors import read_metadata
 
 __all__ = ["Setting", "failed_record", "run_group"]
 
@@ -44,6 +46,10 @@ class Setting:
     compile: bool
     command: tuple[str, ...]
     debug: bool = False
+    threads: int = 1
+    checkpoint_seconds: float = 180.0
+    weights: bool = False
+    """Keep the weights of every fit; those of fits on images are kept anyhow, for their figures."""
 
 
 _datasets: OrderedDict[tuple[Scenario, int], Dataset] = OrderedDict()
@@ -75,27 +81,49 @@ def failed_record(cell: Cell, status: Status, message: str, setting: Setting, st
     )
 
 
-def run_group(group: Group, setting: Setting, send: Callable[[str, Any], None]) -> None:
+def run_group(
+    group: Group,
+    setting: Setting,
+    send: Callable[[str, Any], None],
+    interrupted: Callable[[], bool] = lambda: False,
+) -> None:
     """Run all cells of a group and write their records.
+
+    A fit that can (see `FitSession.checkpoint`) leaves its state in `<out>/checkpoints` now and then and goes on from
+    there when it was cut off; with its records written, the state is removed.
 
     Args:
         group: the cells.
         setting: of the run.
         send: takes ("begun", i) before cell i is fitted (a replicated method's cells begin together), ("step",
             progress) now and then during a fit, and ("cell", i) when the record of cell i is on the disk.
+        interrupted: asked by fits that can be interrupted.
 
     Raises:
+        Interrupted: if a fit was; its cells have no records.
         StoreError: if a record can't be written.
     """
     store = Store.open(setting.out)
     method = group.cells[0].method
     places = {cell: i for i, cell in enumerate(group.cells)}
-    session = FitSession(setting.device, setting.compile, _Throttle(lambda progress: send("step", progress)))
+    session = FitSession(
+        setting.device,
+        setting.compile,
+        _Throttle(lambda progress: send("step", progress)),
+        checkpoint_seconds=setting.checkpoint_seconds,
+        interrupted=interrupted,
+        threads=setting.threads,
+    )
     for cells in [group.cells] if method.replicated else [(cell,) for cell in group.cells]:
         send("begun", places[cells[0]])
-        for cell, record, arrays in _outcomes(cells, setting, session):
-            store.write(record, arrays)
+        checkpoint = store.checkpoint([c.spec.key for c in cells])
+        done = True
+        for cell, record, arrays, weights in _outcomes(cells, setting, replace(session, checkpoint=checkpoint)):
+            store.write(record, arrays, weights)
             send("cell", places[cell])
+            done = done and record.status in (Status.OK, Status.DIVERGED)
+        if done:
+            checkpoint.unlink(missing_ok=True)
 
 
 class _Throttle:
@@ -114,7 +142,7 @@ class _Throttle:
 
 def _outcomes(
     cells: Sequence[Cell], setting: Setting, session: FitSession
-) -> Iterator[tuple[Cell, Record, Arrays | None]]:
+) -> Iterator[tuple[Cell, Record, Arrays | None, Arrays | None]]:
     """Make the data, fit and score cells that are fitted at once; one whose data can't be made leaves the others."""
     started = time.time()
     method = cells[0].method
@@ -123,7 +151,7 @@ def _outcomes(
         try:
             data[cell] = _dataset(cell.scenario, cell.seed)
         except Exception as error:
-            yield cell, failed_record(cell, *_failure(error, setting), setting, started), None
+            yield cell, failed_record(cell, *_failure(error, setting), setting, started), None, None
     if not data:
         return
     try:
@@ -131,24 +159,34 @@ def _outcomes(
             warnings.simplefilter("default")
             seen = [d.observations(**method.told()) for d in data.values()]
             streams = [Streams.of_fit(c.seed, c.init) for c in data]
-            wall, cpu = time.time(), time.process_time()
+            before = _spent(session.checkpoint)
+            wall, cpu = time.time() - before[0], time.process_time() - before[1]
             fits = checked_fits(method, method.fit_group(seen, streams, session), len(data))
         cost = {
             "wall_seconds": (time.time() - wall) / len(data),
             "cpu_seconds": (time.process_time() - cpu) / len(data),
             "peak_memory_bytes": peak_memory_bytes(),
         }
+    except Interrupted:
+        raise
     except Exception as error:
         status, message = _failure(error, setting)
         for cell in data:
-            yield cell, failed_record(cell, status, message, setting, started), None
+            yield cell, failed_record(cell, status, message, setting, started), None, None
         return
     notes = list(dict.fromkeys(f"{w.category.__name__}: {w.message}".partition("\n")[0] for w in caught))
     for (cell, dataset), fitted in zip(data.items(), fits, strict=True):
         try:
-            yield cell, *_scored(cell, dataset, fitted, notes, cost, setting, started)
+            kept = dict(fitted.weights) if setting.weights or dataset.image_shape is not None else None
+            yield cell, *_scored(cell, dataset, fitted, notes, cost, setting, started), kept
         except Exception as error:
-            yield cell, failed_record(cell, *_failure(error, setting), setting, started), None
+            yield cell, failed_record(cell, *_failure(error, setting), setting, started), None, None
+
+
+def _spent(checkpoint: Path | None) -> tuple[float, float]:
+    """Wall and CPU seconds that went into a fit before it was cut off."""
+    found = {} if checkpoint is None else read_metadata(checkpoint)
+    return float(found.get("wall_seconds", 0)), float(found.get("cpu_seconds", 0))
 
 
 def _failure(error: Exception, setting: Setting) -> tuple[Status, str]:
@@ -213,7 +251,7 @@ def _scored(
         dimensions=scores.dimensions,
         training=facts,
         cost=cost,
-        provenance=provenance(setting.command, setting.device, 1, started),
+        provenance=provenance(setting.command, setting.device, setting.threads if method.large else 1, started),
     )
     arrays |= {
         "importance": importance,
@@ -223,6 +261,7 @@ def _scored(
     }
     if curve is not None:
         arrays["loss"] = curve
+    arrays |= {f"history_{name}": values for name, values in checked_history(method, fitted).items()}
     return record, arrays
 
 

@@ -9,14 +9,17 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from typing import Any
 
+from nica_bench.environment import memory_kills, usable_cores
 from nica_bench.errors import NicaBenchError
+from nica_bench.method import Interrupted
 from nica_bench.plan import Group
 from nica_bench.record import Status
 from nica_bench.reporter import Reporter
@@ -26,6 +29,9 @@ from nica_bench.work import Setting, failed_record, run_group
 __all__ = ["run_groups"]
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_GRACE = 10.0
+"""Seconds that interrupted fits have for saving their state."""
+_PARENTS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR2") if hasattr(signal, name)]
 _FAILED_STARTS = 3
 """Workers that may end in a row before they are ready for work; the run is given up then."""
 
@@ -41,6 +47,8 @@ class _Worker:
         since: when that was, seconds since 1970.
         finished: indices of the group's cells whose records are written.
         gone: it has ended.
+        listens: the present fit asks whether it is interrupted.
+        kills: processes that had been ended for want of memory when this one was started.
     """
 
     process: SpawnProcess
@@ -51,6 +59,8 @@ class _Worker:
     since: float = field(default_factory=time.time)
     finished: set[int] = field(default_factory=set)
     gone: bool = False
+    listens: bool = False
+    kills: int = field(default_factory=memory_kills)
 
     def ending(self) -> str:
         """How the process ended, for people."""
@@ -76,7 +86,7 @@ def run_groups(
         setting: of the run.
         jobs: most workers at once.
         timeout: most seconds a cell; cells that train together have their sum.
-        modules: method files that a worker loads first.
+        modules: files of methods and scenarios that a worker loads first.
         reporter: is told how the groups go on.
 
     Raises:
@@ -86,6 +96,10 @@ def run_groups(
     queue = deque(groups)
     # as many threads as a worker uses: set before it imports its numerical libraries
     os.environ.update(dict.fromkeys(_THREADS, "1"))
+    setting = replace(setting, threads=max(1, usable_cores() // max(1, min(jobs, len(groups)))))
+    if setting.threads > 1:
+        # threads that spin while they wait bring a machine that has other work to a halt
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     workers: list[_Worker] = []
     failed_starts = 0
     try:
@@ -114,10 +128,28 @@ def run_groups(
     finally:
         # a second Ctrl-C must not leave workers behind: this process would wait for them at its end
         with _held_back(signal.SIGINT, signal.SIGTERM):
+            _interrupt([w for w in workers if w.group is not None and not w.gone])
             for worker in workers:
                 worker.process.kill()
             for worker in workers:
                 worker.process.join()
+
+
+def _interrupt(workers: Sequence[_Worker]) -> None:
+    """Let fits that can save their state do so, for a few seconds."""
+    asked = []
+    for worker in workers:
+        # a closed pipe or a worker that has just died is no matter: it is ended in any case
+        with contextlib.suppress(EOFError, OSError, NicaBenchError):
+            while worker.pipe.poll():
+                kind, _ = worker.pipe.recv()
+                worker.listens = (worker.listens and kind != "begun") or kind == "listens"
+            if worker.listens:
+                worker.pipe.send(None)
+                asked.append(worker)
+    end = time.monotonic() + _GRACE
+    for worker in asked:
+        worker.process.join(max(0.0, end - time.monotonic()))
 
 
 def _start(setting: Setting, modules: tuple[str, ...]) -> _Worker:
@@ -127,7 +159,8 @@ def _start(setting: Setting, modules: tuple[str, ...]) -> _Worker:
     process = context.Process(target=_serve, args=(theirs, setting, modules))
     if os.name == "posix":
         resource_tracker.ensure_running()  # starting it on the way would let Ctrl-C through again
-    with _held_back(signal.SIGINT):  # a terminal sends it to all processes, but the parent ends its workers itself
+    # A terminal and Slurm send these to all processes, but the parent ends its workers itself.
+    with _held_back(*_PARENTS):
         process.start()
     theirs.close()
     return _Worker(process, ours)
@@ -164,7 +197,9 @@ def _listen(worker: _Worker, queue: deque[Group], reporter: Reporter) -> None:
                     reporter.begun(worker.group)
             elif worker.group is not None:
                 if kind == "begun":
-                    worker.begun, worker.since = value, time.time()
+                    worker.begun, worker.since, worker.listens = value, time.time(), False
+                elif kind == "listens":
+                    worker.listens = True
                 elif kind == "step":
                     reporter.step(worker.group, value)
                 elif kind == "cell":
@@ -183,6 +218,8 @@ def _trouble(worker: _Worker, timeout: float | None) -> tuple[Status | None, str
     if group is None:
         return None, ""
     if worker.gone:
+        if worker.process.exitcode == -signal.SIGKILL and memory_kills() > worker.kills:
+            return Status.OOM, "the kernel ended the worker process: out of memory"
         return Status.KILLED, f"the worker process ended: {worker.ending()}"
     if timeout is not None and time.time() - worker.since > timeout * (len(group.cells) if group.together else 1):
         worker.process.kill()
@@ -221,7 +258,7 @@ def _give_up(
 
 def _serve(pipe: Connection, setting: Setting, modules: tuple[str, ...]) -> None:
     """A worker's life: groups in, progress out; it ends when its parent is gone."""
-    from nica_bench.registry import load_method_file
+    from nica_bench.registry import load_file
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -229,16 +266,40 @@ def _serve(pipe: Connection, setting: Setting, modules: tuple[str, ...]) -> None
     try:
         try:
             for path in modules:
-                load_method_file(Path(path))
+                load_file(Path(path))
             pipe.send(("ready", None))
             while True:
                 group = pipe.recv()
-                run_group(group, setting, lambda kind, value: pipe.send((kind, value)))
+                run_group(group, setting, *_channel(pipe))
                 pipe.send(("done", None))
+        except Interrupted:
+            return
         except NicaBenchError as error:
             pipe.send(("fatal", str(error)))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
+
+
+def _channel(pipe: Connection) -> tuple[Callable[[str, Any], None], Callable[[], bool]]:
+    """What tells the parent how a group goes on, and what a fit asks whether to stop: the parent sends it a word.
+
+    The first question of a fit is told to the parent, which then waits for the fit to stop.
+    """
+    told = False
+
+    def send(kind: str, value: Any) -> None:
+        nonlocal told
+        told = told and kind != "begun"
+        pipe.send((kind, value))
+
+    def interrupted() -> bool:
+        nonlocal told
+        if not told:
+            told = True
+            pipe.send(("listens", None))
+        return pipe.poll()
+
+    return send, interrupted
 
 
 def _end_with_parent() -> None:

@@ -47,8 +47,8 @@ class InverseGaussian(MixedLatents):
     distribution = ConditionalInverseGaussian
     equivalence = ConditionalInverseGaussian.promise.text
 
-    means: Range = parameter(Range(1.0, 5.0), "range of the latents' means", above=0)
-    shapes: Range = parameter(Range(20.0, 60.0), "range of the shapes (variance = mean^3 / shape)", above=0)
+    means: Range = parameter(Range(0.2, 0.8), "range of the latents' means", above=0)
+    shapes: Range = parameter(Range(0.5, 3.0), "range of the shapes (variance = mean^3 / shape)", above=0)
 
     def draw_family(self, generator: np.random.Generator) -> ConditionalInverseGaussian:
         """Means and shapes, uniform on their ranges."""
@@ -66,7 +66,7 @@ class Gamma(MixedLatents):
     equivalence = ConditionalGamma.promise.text
 
     shapes: Range = parameter(Range(3.0, 12.0), "range of the shapes", above=0)
-    scales: Range = parameter(Range(0.2, 0.6), "range of the scales", above=0)
+    scales: Range = parameter(Range(0.04, 0.17), "range of the scales", above=0)
 
     def draw_family(self, generator: np.random.Generator) -> ConditionalGamma:
         """Shapes and scales, uniform on their ranges."""
@@ -99,8 +99,8 @@ class Beta(MixedLatents):
     distribution = ConditionalBeta
     equivalence = ConditionalBeta.promise.text
 
-    alphas: Range = parameter(Range(1.0, 10.0), "range of alpha, the exponent of z", above=0)
-    betas: Range = parameter(Range(1.0, 10.0), "range of beta, the exponent of 1 - z", above=0)
+    alphas: Range = parameter(Range(1.0, 5.0), "range of alpha, the exponent of z", above=0)
+    betas: Range = parameter(Range(1.0, 5.0), "range of beta, the exponent of 1 - z", above=0)
 
     def draw_family(self, generator: np.random.Generator) -> ConditionalBeta:
         """Alphas and betas, uniform on their ranges."""

@@ -28,11 +28,13 @@ class {title}(Method):
 """
 
 
-def start(*arguments, cwd, measured=True, **options):
+def start(*arguments, cwd, measured=True, conf=None, **options):
     """A process of the command line; where its coverage is measured, it has a file of its own to write."""
     environment = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
     if not measured:
         environment = {name: v for name, v in environment.items() if not name.startswith("COV")}
+    if conf is not None:
+        environment["SLURM_CONF"] = str(conf)
     return subprocess.Popen(
         [sys.executable, "-m", "nica_bench", *map(str, arguments)],
         cwd=cwd,

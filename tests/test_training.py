@@ -60,6 +60,26 @@ def test_a_step_runs_on_the_meta_device(name):
     assert all(p.grad is not None and p.grad.device.type == "meta" for p in model.parameters())
 
 
+@pytest.mark.parametrize("name", ["gin-conv", "glow-conv"])
+def test_a_step_on_images_runs_on_the_meta_device(name):
+    method = make_method(name)
+    shape = Shape(1, 64, 3, None, image_shape=(1, 8, 8))
+    model = method.build(shape, [torch.Generator().manual_seed(0)], torch.empty(1, 64, 0)).to("meta")
+    x, onehot = torch.empty(1, 64, 50, device="meta"), torch.empty(1, 3, 50, device="meta")
+    method.loss(model, Batch(x, onehot, Noise([Streams(0)], "meta", "training"))).sum().backward()
+    assert all(p.grad is not None and p.grad.device.type == "meta" for p in model.parameters())
+
+
+def test_schedules_of_images_are_fifteen_epochs_or_the_papers():
+    cosine, paper = (make_method(f"gin-conv{options}").make_schedule(208, 1) for options in ("", "[schedule=paper]"))
+    assert (cosine.steps, cosine.lr(0)) == (3120, 1e-3)
+    assert make_method("gin-conv").make_schedule(4, 1).steps == 400
+    assert paper.steps == 95 * 208
+    assert [paper.lr(step) for step in (0, 45 * 208 - 1, 45 * 208, 95 * 208 - 1)] == pytest.approx(
+        [3e-4] * 2 + [3e-5] * 2
+    )
+
+
 def test_class_moments_agree_with_numpy_and_leave_small_classes_out():
     generator = torch.Generator().manual_seed(0)
     w = torch.randn(2, 3, 50, generator=generator, dtype=torch.float64)

@@ -20,21 +20,33 @@ def build() -> typer.Typer:
     Raises:
         UsageError: if an installed scenario does not import: flags are made from all of them.
     """
+    from nica_bench.cli.authors import check, new
     from nica_bench.cli.data import data
     from nica_bench.cli.flags import with_scenario_flags
     from nica_bench.cli.inspect import info, list_, show
+    from nica_bench.cli.keeping import collect, merge
+    from nica_bench.cli.publish import publish
     from nica_bench.cli.results import PLOT_HELP, plot, report, table
     from nica_bench.cli.run import run
+    from nica_bench.cli.sweep import cancel, status, sweep
 
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
     app.callback(invoke_without_command=True)(_root)
     app.command()(with_scenario_flags(run))
+    app.command()(with_scenario_flags(sweep))
+    app.command()(status)
+    app.command()(cancel)
     app.command("list")(list_)
     app.command()(with_scenario_flags(info))
     app.command()(show)
     app.command()(table)
     app.command(help=PLOT_HELP)(plot)
     app.command()(report)
+    app.command()(check)
+    app.command()(new)
+    app.command()(collect)
+    app.command()(merge)
+    app.command()(publish)
     app.command()(data)
     return app
 

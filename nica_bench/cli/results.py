@@ -19,10 +19,13 @@ from nica_bench.tables import BINARY, FORMATS, SUFFIXES, TABLE_KINDS, Query, ren
 
 __all__ = ["PLOT_HELP", "plot", "report", "table"]
 
-Out = Annotated[list[Path] | None, typer.Option("--out", help="Folder of records; several may be given.")]
+Out = Annotated[
+    list[Path] | None, typer.Option("--out", help="Folder or .parquet file of records; several may be given.")
+]
 Scenarios = Annotated[list[str] | None, typer.Option("--scenario", "-s", help="Only these scenarios.")]
 Methods = Annotated[list[str] | None, typer.Option("--method", "-m", help="Only these methods.")]
 Seeds = Annotated[str | None, typer.Option("--seeds", help="Only these data seeds, e.g. 0:10.")]
+Hosts = Annotated[list[str] | None, typer.Option("--host", help="Only records of these machines.")]
 Metric = Annotated[str | None, typer.Option("--metric", help="Metric; see `list metrics`. Default: mcc.")]
 
 DEFAULT_OUT = Path("results")
@@ -33,6 +36,7 @@ def table(
     scenario: Scenarios = None,
     method: Methods = None,
     seeds: Seeds = None,
+    host: Hosts = None,
     kind: Annotated[str, typer.Option("--kind", help=f"One of {', '.join(TABLE_KINDS)}.")] = "scores",
     metric: Metric = None,
     by: Annotated[str | None, typer.Option("--by", help="What rows are of, e.g. method,scenario.")] = None,
@@ -51,7 +55,7 @@ def table(
     parts = tuple(part.strip() for part in by.split(",")) if by else ()
     if (parts or threshold != 0.95) and shown.name != "scores":
         raise UsageError(f"--by and --threshold belong to --kind scores, got --kind {kind}")
-    collection = _collection(out_folder, scenario, method, seeds)
+    collection = _collection(out_folder, scenario, method, seeds, host)
     tables, notes = shown.build(collection, Query(metric, parts, threshold))
     _say(collection.notes, notes)
     if chosen == "rich" and save is None:
@@ -88,12 +92,13 @@ def plot(
     scenario: Scenarios = None,
     method: Methods = None,
     seeds: Seeds = None,
+    host: Hosts = None,
     metric: Metric = None,
     debug: Debug = False,
 ) -> None:
     """Draw a figure of the records in a folder."""
     figure = figure_kind(kind)
-    collection = _collection(out_folder, scenario, method, seeds)
+    collection = _collection(out_folder, scenario, method, seeds, host)
     from nica_bench.figures import save_figure
 
     notes = save_figure(figure, collection, save, metric=metric)
@@ -107,13 +112,14 @@ def report(
     scenario: Scenarios = None,
     method: Methods = None,
     seeds: Seeds = None,
+    host: Hosts = None,
     title: Annotated[str | None, typer.Option("--title", help="Heading of the page.")] = None,
     debug: Debug = False,
 ) -> None:
     """Write everything that the records in a folder say into one HTML page that needs no network."""
     if save.suffix not in (".html", ".htm"):
         raise UsageError(f"--save {save}: a report's file ends in .html")
-    collection = _collection(out_folder, scenario, method, seeds)
+    collection = _collection(out_folder, scenario, method, seeds, host)
     from nica_bench.report import make_report
 
     page, notes = make_report(collection, title=title)
@@ -123,12 +129,16 @@ def report(
 
 
 def _collection(
-    folders: list[Path] | None, scenarios: list[str] | None, methods: list[str] | None, seeds: str | None
+    folders: list[Path] | None,
+    scenarios: list[str] | None,
+    methods: list[str] | None,
+    seeds: str | None,
+    hosts: list[str] | None,
 ) -> Collection:
     chosen = parse_seeds(seeds) if seeds is not None else []
     collection = collect(folders or [DEFAULT_OUT])
     gc.freeze()  # the records live as long as the process: walking them again and again is a third of a large table
-    return collection.select(scenarios or (), methods or (), chosen)
+    return collection.select(scenarios or (), methods or (), chosen, hosts or ())
 
 
 def _say(*notes: Iterable[str]) -> None:

@@ -21,14 +21,14 @@ from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.experiments import Experiment, judge, make_experiment
 from nica_bench.method import Method
 from nica_bench.parameters import parse_name
-from nica_bench.plan import parse_seeds, seeds_text
+from nica_bench.plan import fitting, parse_seeds, parse_statuses, seeds_text
 from nica_bench.record import Record, Status
-from nica_bench.registry import make_method, method_file, method_types
+from nica_bench.registry import make_method, method_file, method_types, scenario_file
 from nica_bench.runner import Plan, execute, make_plan
 from nica_bench.store import Store
 from nica_bench.tables import render, rows_of, scores_table, terminal_table
 
-__all__ = ["run"]
+__all__ = ["dotted_parameters", "run", "tell_failures"]
 
 _RUNNING = "Running"
 
@@ -91,7 +91,7 @@ def run(
     What is there already is not computed again. An experiment also says whether what it expects was found; flags go
     before what its file says. Exit code 0: all is well, 2: bad input, 3: a cell failed.
     """
-    wanted, extra = _experiment(experiment, scenario), _dotted(parameter or [])
+    wanted, extra = _experiment(experiment, scenario), dotted_parameters(parameter or [])
     if wanted is None:
         texts, names = scenario or [], method or [name for name, m in method_types().items() if m.default]
     else:
@@ -99,10 +99,13 @@ def run(
         names = method or [without(text, extra.get(parse_name(text)[0], ())) for text in wanted.methods]
     scenarios = list(dict.fromkeys(scenario_with(text, given) for text in texts))
     methods = _methods(names, extra)
-    modules = tuple(str(path) for name in names if (path := method_file(name)))
+    if wanted is None and not method:
+        methods = fitting(methods, scenarios)
+    files = [*map(method_file, names), *map(scenario_file, texts)]
+    modules = tuple(dict.fromkeys(str(path) for path in files if path))
     check_device_name(device)
     listed = seeds or (wanted.seeds if wanted else None)
-    numbers, again = None if listed is None else parse_seeds(listed), _statuses(retry)
+    numbers, again = None if listed is None else parse_seeds(listed), parse_statuses(retry)
     store = Store.preview(out_folder) if dry_run else Store.open(out_folder)
     plan = make_plan(scenarios, methods, numbers, inits, store, retry=again, force=force)
     _announce(plan)
@@ -120,7 +123,7 @@ def run(
             modules=modules,
             reporter=reporter,
         )
-    tables = [scores_table(name, rows) for name, rows in rows_of(records).items()]
+    tables = [scores_table(name, rows) for name, rows in rows_of(records, arrays=lambda r: store.arrays(r.key)).items()]
     verdicts = judge(wanted, records) if wanted else []
     if json_:
         shown = json.loads(render(tables, "json"))
@@ -130,7 +133,7 @@ def run(
             out.print(terminal_table(each, out.width))
         if wanted:
             tell(verdict_lines(wanted, verdicts))
-    failed = _tell_failures(records)
+    failed = tell_failures(records)
     typer.echo(f"{len(records)} records in {store.cells}", err=json_)
     if failed:
         raise typer.Exit(3)
@@ -157,7 +160,8 @@ def _methods(names: Sequence[str], extra: Mapping[str, Mapping[str, str]]) -> li
     return methods
 
 
-def _dotted(texts: Sequence[str]) -> dict[str, dict[str, str]]:
+def dotted_parameters(texts: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Parameters by method and name from `method.parameter=value`, as -p takes it. Raises UsageError."""
     found: dict[str, dict[str, str]] = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -168,21 +172,6 @@ def _dotted(texts: Sequence[str]) -> dict[str, dict[str, str]]:
             raise UsageError(f"-p {owner}.{key} is given twice")
         found[owner][key] = value
     return found
-
-
-def _statuses(text: str | None) -> set[Status]:
-    if text is None:
-        return set()
-    failed = {s for s in Status if s is not Status.OK}
-    chosen: set[Status] = set()
-    for name in text.split(","):
-        if name == "failed":
-            chosen |= failed
-        elif name in {s.value for s in failed}:
-            chosen.add(Status(name))
-        else:
-            raise UsageError(f"--retry: unknown status '{name}'; {did_you_mean(name, ['failed', *failed])}")
-    return chosen
 
 
 def _announce(plan: Plan) -> None:
@@ -229,7 +218,7 @@ def _stoppable(plan: Plan) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _tell_failures(records: Sequence[Record]) -> bool:
+def tell_failures(records: Sequence[Record]) -> bool:
     """A line for each way in which cells failed; whether any did."""
     ways: dict[tuple[str, ...], list[int]] = {}
     for r in records:

@@ -95,6 +95,8 @@ def draw_latents(request: Request) -> Drawing:
     block, series = _one(request, {"codes", "z", "u", "assignment"})
     picked = [(name, record, request.arrays(record)) for name, record in representatives(series, request.quantity)]
     picked = [(name, record, arrays) for name, record, arrays in picked if "codes" in arrays]
+    if not picked:
+        raise UsageError(f"the arrays of {series.method} on {block.scenario} cannot be read")
     latents = picked[0][2]["z"].shape[1]
     rows = min(latents, _MOST_LATENTS)
     if latents > rows:
@@ -136,6 +138,8 @@ def draw_correlation(request: Request) -> Drawing:
     block, series = _one(request, {"correlation", "importance", "assignment"})
     picked = [(name, record, request.arrays(record)) for name, record in representatives(series, request.quantity)]
     picked = [(name, record, arrays) for name, record, arrays in picked if "correlation" in arrays]
+    if not picked:
+        raise UsageError(f"the arrays of {series.method} on {block.scenario} cannot be read")
     latents, codes = picked[0][2]["correlation"].shape
     tall = len(picked) if latents <= 12 else 1
     figure, grid = panels(

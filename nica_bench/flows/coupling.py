@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.flows.linear import MLP
+from nica_bench.flows.subnet import Arithmetic, Dense
 from nica_bench.flows.transform import Clamp, Scale, Transform
+
+if TYPE_CHECKING:
+    from nica_bench.flows.convnet import ConvNet
 
 __all__ = ["Coupling", "Kind", "ZeroSum"]
 
@@ -43,6 +47,8 @@ class Coupling(nn.Module):
         zero_sum: "mean" or "last"; GIN only.
         clamp: "atan", 2 * 0.636 * atan(a), or "tanh", 2 * tanh(a); not for NICE.
         identity: start with zeros in the last layers, so the block is the identity at first.
+        centred: compute GIN's mean as such in place of a product with a small matrix: quicker where the halves have
+            hundreds of features, or few and long rows; the last bits differ. Only with `zero_sum="mean"`.
         dtype: of the parameters; torch's default where None.
 
     Raises:
@@ -53,8 +59,9 @@ class Coupling(nn.Module):
     """How much of the volume's change a GIN block takes off, 0 to 1: below 1 it has a log-determinant."""
     zero_sum1: Tensor | None
     zero_sum2: Tensor | None
-    subnet1: MLP
-    subnet2: MLP
+    subnet1: MLP | ConvNet
+    subnet2: MLP | ConvNet
+    arithmetic: Arithmetic = Dense()
 
     def __init__(
         self,
@@ -66,25 +73,34 @@ class Coupling(nn.Module):
         zero_sum: ZeroSum = "mean",
         clamp: Clamp = "atan",
         identity: bool = True,
+        centred: bool = False,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         for what, value, known in (("coupling", kind, Kind), ("zero sum", zero_sum, ZeroSum), ("clamp", clamp, Clamp)):
             if value not in get_args(known):
                 raise UsageError(f"unknown {what} '{value}'; {did_you_mean(value, get_args(known))}")
+        if centred and (kind != "gin" or zero_sum != "mean"):
+            raise UsageError(f"only GIN's scales that sum to zero by their mean can be centred, got {kind}, {zero_sum}")
         if features < 2:
             raise UsageError(f"expected at least 2 features to couple, got {features}")
         self.split = features // 2
-        self.scale = None if kind == "nice" else Scale(clamp, _FACTORS[clamp], volume=kind == "realnvp")
+        self.scale = None if kind == "nice" else Scale(clamp, _FACTORS[clamp], kind == "realnvp", centred)
         sizes = (self.split, features - self.split)
         for name, size in zip(("zero_sum1", "zero_sum2"), sizes, strict=True):
-            matrix = _zero_sum(zero_sum, size, len(generators)) if kind == "gin" else None
+            matrix = _zero_sum(zero_sum, size, len(generators)) if kind == "gin" and not centred else None
             self.register_buffer(name, matrix, persistent=False)
         outputs = 1 if kind == "nice" else 2
         self.subnet2, self.subnet1 = (
-            MLP(generators, (given, *hidden, outputs * moved), zero_last=identity, dtype=dtype)
+            self.make_subnet(generators, (given, *hidden, outputs * moved), identity, dtype)
             for given, moved in (sizes[::-1], sizes)
         )
+
+    def make_subnet(
+        self, generators: Sequence[torch.Generator], widths: Sequence[int], identity: bool, dtype: torch.dtype | None
+    ) -> MLP | ConvNet:
+        """A network from one half to what moves the other."""
+        return MLP(generators, widths, zero_last=identity, dtype=dtype)
 
     @property
     def volume_preserving(self) -> bool:
@@ -107,7 +123,7 @@ class Coupling(nn.Module):
         """
         matrices = self._matrix(self.zero_sum1, x), self._matrix(self.zero_sum2, x)
         parameters = *self.subnet2.flat(), *self.subnet1.flat()
-        y, log_det = Transform.apply(x, self._scale, self.split, *matrices, *parameters)
+        y, log_det = Transform.apply(x, self._scale, self.split, *matrices, self.arithmetic, *parameters)
         return y, log_det
 
     def inverse(self, y: Tensor) -> Tensor:

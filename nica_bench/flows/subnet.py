@@ -2,7 +2,7 @@
 
 Small layers are bound by memory traffic and by the number of calls as much as by their products. Autograd keeps
 intermediate results that no gradient needs and allocates a tensor for each; here only the inputs of the layers are
-kept. Both functions are shared by `linear.MLP` and `transform.Transform`.
+kept. Both functions are shared by `linear.MLP` and `transform.Transform`, which takes them as an `Arithmetic`.
 
 Weights and biases come as one flat sequence: weight, bias, weight, bias, ...
 """
@@ -10,13 +10,53 @@ Weights and biases come as one flat sequence: weight, bias, weight, bias, ...
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-__all__ = ["Perceptron", "perceptron_backward", "perceptron_forward"]
+__all__ = ["Arithmetic", "Dense", "Perceptron", "perceptron_backward", "perceptron_forward"]
+
+
+class Arithmetic(Protocol):
+    """How a subnet is computed from x (R, in, B) and its parameters, weight and bias in turn, forward and backward."""
+
+    def forward(self, x: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
+        """The hidden activations, in any form, and the output, shape (R, out, B)."""
+
+    def backward(
+        self,
+        grad: Tensor,
+        inputs: Sequence[Tensor],
+        parameters: Sequence[Tensor],
+        *,
+        to_parameters: bool,
+        to_input: bool,
+    ) -> tuple[Tensor | None, list[Tensor | None]]:
+        """Gradients of x and of the parameters; inputs are x and the hidden activations."""
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Fully connected layers."""
+
+    def forward(self, x: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
+        """As `perceptron_forward`."""
+        return perceptron_forward(x, parameters)
+
+    def backward(
+        self,
+        grad: Tensor,
+        inputs: Sequence[Tensor],
+        parameters: Sequence[Tensor],
+        *,
+        to_parameters: bool,
+        to_input: bool,
+    ) -> tuple[Tensor | None, list[Tensor | None]]:
+        """As `perceptron_backward`."""
+        return perceptron_backward(grad, inputs, parameters, to_parameters=to_parameters, to_input=to_input)
 
 
 def perceptron_forward(x: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:

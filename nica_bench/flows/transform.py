@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nica_bench.flows.subnet import perceptron_backward, perceptron_forward
+from nica_bench.flows.subnet import Arithmetic
 
 __all__ = ["Clamp", "Scale", "Transform"]
 
@@ -34,19 +34,26 @@ class Scale:
         clamp: the function c, "atan" or "tanh".
         factor: M is this multiple of the identity where no matrix is given.
         volume: whether the log-determinant is wanted; False where the scales sum to zero.
+        centred: M takes the mean off, times the factor, and no matrix is given: for halves of so few features or so
+            many that a product is a waste.
     """
 
     clamp: Clamp
     factor: float
     volume: bool
+    centred: bool = False
 
     def log_scale(self, a: Tensor, matrix: Tensor | None) -> Tensor:
         """Args: a, (R, d, B); matrix, M, (R, d, d), or None. Returns: s, a new tensor, (R, d, B)."""
         clamped = torch.atan(a) if self.clamp == "atan" else torch.tanh(a)
+        if self.centred:
+            return clamped.sub_(clamped.mean(1, keepdim=True)).mul_(self.factor)
         return clamped * self.factor if matrix is None else torch.bmm(matrix, clamped)
 
     def backward(self, grad: Tensor, a: Tensor, matrix: Tensor | None, out: Tensor) -> None:
         """Args: grad, ds, (R, d, B), overwritten; a and matrix as above; out, where da is put, (R, d, B)."""
+        if self.centred:
+            grad = grad.sub_(grad.mean(1, keepdim=True))
         grad = grad.mul_(self.factor) if matrix is None else torch.bmm(matrix.mT, grad)
         if self.clamp == "atan":
             torch.div(grad, a.square().add_(1), out=out)
@@ -65,6 +72,7 @@ class Transform(torch.autograd.Function):
         split: int,
         matrix1: Tensor | None,
         matrix2: Tensor | None,
+        subnet: Arithmetic,
         *parameters: Tensor,
     ) -> tuple[Tensor, Tensor | None]:
         """y1 = x1 exp(s2(x2)) + t2(x2), then y2 = x2 exp(s1(y1)) + t1(y1).
@@ -75,6 +83,7 @@ class Transform(torch.autograd.Function):
             split: number of features in the first half, d.
             matrix1: M for the scales of the first half, shape (R, d, d), or None.
             matrix2: M for those of the second, shape (R, D - d, D - d), or None.
+            subnet: how both subnets are computed.
             parameters: of subnet 2, which moves the first half, then of subnet 1, equally many.
 
         Returns:
@@ -90,7 +99,7 @@ class Transform(torch.autograd.Function):
             (x2, x1, y1, matrix1, parameters[:each]),
             (y1, x2, y2, matrix2, parameters[each:]),
         ):
-            *hidden, output = perceptron_forward(given, own)
+            *hidden, output = subnet.forward(given, own)
             kept += hidden
             if scale is None:
                 torch.add(moved, output, out=to)
@@ -104,7 +113,7 @@ class Transform(torch.autograd.Function):
             torch.addcmul(t, moved, e, out=to)
             kept += (output, e)
         ctx.save_for_backward(x, y, matrix1, matrix2, *parameters, *kept)
-        ctx.scale, ctx.split, ctx.count = scale, split, each
+        ctx.scale, ctx.split, ctx.subnet, ctx.count = scale, split, subnet, each
         ctx.set_materialize_grads(False)
         return y, log_det
 
@@ -113,10 +122,10 @@ class Transform(torch.autograd.Function):
     def backward(ctx: Any, grad_y: Tensor | None, grad_log_det: Tensor | None) -> tuple[Tensor | None, ...]:
         """Args: grad_y, shape (R, D, B), and grad_log_det, shape (R, B); None where nothing depends on it."""
         x, y, matrix1, matrix2, *rest = ctx.saved_tensors
-        scale, split, each = ctx.scale, ctx.split, ctx.count
+        scale, split, subnet, each = ctx.scale, ctx.split, ctx.subnet, ctx.count
         parameters, kept = rest[: 2 * each], rest[2 * each :]
         middle = len(kept) // 2
-        to_x, to_parameters = ctx.needs_input_grad[0], any(ctx.needs_input_grad[5:])
+        to_x, to_parameters = ctx.needs_input_grad[0], any(ctx.needs_input_grad[6:])
         grad_x = torch.empty_like(x)
         x1, x2 = _halves(x, split)
         grad_x1, grad_x2 = _halves(grad_x, split)
@@ -125,18 +134,18 @@ class Transform(torch.autograd.Function):
         # The second half was moved last, so it comes first, and its subnet adds to the gradient of y1.
         to_output = _moved_backward(scale, x2, grad_y2, grad_log_det, matrix2, kept[middle:], grad_x2)
         hidden1 = kept[middle : middle + each // 2 - 1]
-        extra, second = perceptron_backward(
+        extra, second = subnet.backward(
             to_output, (y[:, :split], *hidden1), parameters[each:], to_parameters=to_parameters, to_input=True
         )
         assert extra is not None
         to_output = _moved_backward(scale, x1, extra.add_(grad_y1), grad_log_det, matrix1, kept[:middle], grad_x1)
         hidden2 = kept[: each // 2 - 1]
-        extra, first = perceptron_backward(
+        extra, first = subnet.backward(
             to_output, (x2, *hidden2), parameters[:each], to_parameters=to_parameters, to_input=to_x
         )
         if extra is not None:
             grad_x2.add_(extra)
-        return (grad_x if to_x else None, None, None, None, None, *first, *second)
+        return (grad_x if to_x else None, None, None, None, None, None, *first, *second)
 
 
 def _halves(x: Tensor, first: int) -> tuple[Tensor, Tensor]:

@@ -97,6 +97,10 @@ class Outcomes:
 
     def by_dataset(self) -> dict[int, float]:
         """Mean over a dataset's initialisations, by data seed; datasets without a number are left out."""
+        return self._by_dataset
+
+    @cached_property
+    def _by_dataset(self) -> dict[int, float]:
         found: dict[int, list[float]] = {}
         for (seed, _), value in zip(self.cells, self.values, strict=True):
             if np.isfinite(value):
@@ -288,10 +292,15 @@ def _labelled(records: Iterable[Record], what: str, notes: list[str]) -> dict[st
 
 
 def _identity(what: str) -> Callable[[Record], Hashable]:
+    texts: dict[int, str] = {}  # packed records share their parameters: thousands are one object, written once
+
     def identify(record: Record) -> Hashable:
         spec = record.spec
         parameters: Mapping[str, Any] = getattr(spec, f"{what}_parameters")
-        return getattr(spec, what), getattr(spec, f"{what}_version"), repr(sorted(parameters.items()))
+        text = texts.get(id(parameters))
+        if text is None:
+            text = texts[id(parameters)] = repr(sorted(parameters.items()))
+        return getattr(spec, what), getattr(spec, f"{what}_version"), text
 
     return identify
 

@@ -7,9 +7,9 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from nica_bench.collection import Collection
+from nica_bench.collection import Collection, machine_of
 from nica_bench.errors import UsageError, did_you_mean
-from nica_bench.record import Record
+from nica_bench.record import Record, Status
 from nica_bench.statistics import (
     Block,
     Estimate,
@@ -25,6 +25,7 @@ from nica_bench.statistics import (
     wilson,
 )
 from nica_bench.statistics.frames import told_letters
+from nica_bench.tables.blind import Arrays, blind_rows, blind_table, is_blind
 from nica_bench.tables.query import Query, TableKind
 from nica_bench.tables.table import Column, Row, Table, bracket, number, short
 
@@ -40,7 +41,9 @@ LEGEND = (
 )
 
 
-def rows_of(records: Sequence[Record], threshold: float = 0.95) -> dict[str, list[dict[str, Any]]]:
+def rows_of(
+    records: Sequence[Record], threshold: float = 0.95, arrays: Arrays | None = None
+) -> dict[str, list[dict[str, Any]]]:
     """The overview of each scenario: methods first, then floors, then bounds, each by median mcc, best first.
 
     A failed cell scores the floor (see `nica_bench.statistics.blocks`), is no success, and is counted.
@@ -48,13 +51,20 @@ def rows_of(records: Sequence[Record], threshold: float = 0.95) -> dict[str, lis
     Args:
         records: no key twice.
         threshold: from which an mcc counts as a success.
+        arrays: gives the arrays of a record; where nobody knows the latents, initialisations are compared by them.
     """
     blocks, _ = blocks_of(records)
-    return {block.scenario: _overview(block, threshold) for block in blocks}
+    return {block.scenario: _rows(block, threshold, arrays) for block in blocks}
+
+
+def _rows(block: Block, threshold: float, arrays: Arrays | None) -> list[dict[str, Any]]:
+    return blind_rows(block, arrays) if is_blind(block) else _overview(block, threshold)
 
 
 def scores_table(title: str, rows: Sequence[Row], threshold: float = 0.95) -> Table:
     """The overview of one scenario, from rows of `rows_of`."""
+    if rows and "bits" in rows[0]:
+        return blind_table(title, rows)
     share = f">{number(threshold, 2)}"
     columns = (
         Column("method", lambda r: r["method"], right=False),
@@ -65,10 +75,12 @@ def scores_table(title: str, rows: Sequence[Row], threshold: float = 0.95) -> Ta
         Column("within", lambda r: number(r["mcc_within"]), lambda r: r["mcc_within"], drop=1),
         Column("best", lambda r: number(r["mcc_best"]), lambda r: r["mcc_best"], drop=3),
         Column("dim", lambda r: number(r["dimension_correct"], 2), lambda r: r["dimension_correct"]),
-        Column("s", lambda r: "-" if r["seconds"] is None else f"{r['seconds']:.1f}", lambda r: r["seconds"]),
+        Column("s", _seconds, lambda r: r["seconds_low"]),
         Column("fail", _failures, lambda r: r["failed"] + r["missing"]),
     )
     caption = LEGEND
+    if any(r["seconds"] is None and r["seconds_low"] is not None for r in rows):
+        caption += " s low-high: means of several machines, which are not averaged."
     floors = sorted({f"{r['floor_method']} {number(r['floor'])}" for r in rows if r["floor_method"]})
     if floors:
         caption += f" Floors: {', '.join(floors)}."
@@ -80,10 +92,19 @@ def scores_table(title: str, rows: Sequence[Row], threshold: float = 0.95) -> Ta
 def _build(collection: Collection, query: Query) -> tuple[list[Table], list[str]]:
     blocks, notes = blocks_of(collection.records)
     if query.metric is None and not query.by:
-        return [scores_table(b.scenario, _overview(b, query.threshold), query.threshold) for b in blocks], notes
+        return [
+            scores_table(b.scenario, _rows(b, query.threshold, collection.arrays), query.threshold) for b in blocks
+        ], notes
     wanted = quantity(query.metric or "mcc", collection.records)
     if not any(wanted.of(r) is not None for r in collection.records):
         raise UsageError(f"no record has the metric '{wanted.name}'; choose another with --metric")
+    machines = {machine_of(r) for r in collection.records} if wanted.name in ("seconds", "cpu_seconds") else set()
+    if len(machines) > 1:
+        hosts = ", ".join(sorted({str(host) for host, *_ in machines}))
+        raise UsageError(
+            f"{wanted.name} of {len(machines)} machines ({hosts}) don't compare and are not averaged: "
+            "choose one of them with --host"
+        )
     if not query.by:
         tables = [_metric_table(b.scenario, ("method",), [b], wanted, query.threshold) for b in blocks]
     else:
@@ -124,7 +145,7 @@ def _overview(block: Block, threshold: float) -> list[dict[str, Any]]:
                 "mcc_within": medians["mcc_within"][series.method],
                 "mcc_best": medians["mcc_best"][series.method],
                 "dimension_correct": None if told["dimension"] else _share(found[series.method]),
-                "seconds": _mean_seconds(series),
+                **_mean_seconds(series),
                 "failed": outcomes.failed,
                 "missing": outcomes.missing,
                 "cells": len(outcomes.cells),
@@ -166,10 +187,24 @@ def _share(outcomes: Outcomes) -> float | None:
     return sum(found.values()) / len(found) if found else None
 
 
-def _mean_seconds(series: Series) -> float | None:
+def _mean_seconds(series: Series) -> dict[str, float | None]:
+    """Mean seconds a dataset; where the records come from several machines, the range of the machines' own means."""
     seconds = quantity("seconds")
-    values = [v for r in series.records.values() if r.status == "ok" and (v := seconds.of(r)) is not None]
-    return sum(values) / len(values) if values else None
+    by_machine: dict[tuple[Any, ...], list[float]] = {}
+    for record in series.records.values():
+        if record.status is Status.OK and (value := seconds.of(record)) is not None:
+            by_machine.setdefault(machine_of(record), []).append(value)
+    means = [sum(values) / len(values) for values in by_machine.values()]
+    if not means:
+        return dict.fromkeys(("seconds", "seconds_low", "seconds_high"))
+    return {"seconds": means[0] if len(means) == 1 else None, "seconds_low": min(means), "seconds_high": max(means)}
+
+
+def _seconds(row: Row) -> str:
+    low, high = row["seconds_low"], row["seconds_high"]
+    if low is None:
+        return "-"
+    return f"{low:.1f}" if row["seconds"] is not None else f"{low:.1f}-{high:.1f}"
 
 
 # One metric, rows by whatever is asked

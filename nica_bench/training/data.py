@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,9 +12,9 @@ from torch import Tensor
 
 from nica_bench.dataset import Floats, Integers
 from nica_bench.seeds import Streams
-from nica_bench.training.noise import Noise
+from nica_bench.training.noise import Noise, generator_states, set_generators
 
-__all__ = ["Batch", "Shape", "batches", "stack"]
+__all__ = ["Batch", "Batches", "RowBatches", "Shape", "stack"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Shape:
         conditions: K; 1 for a method that does not use them.
         latents: n where the method is told, else None.
         family: of the latents' distribution where the method is told, else None.
+        image_shape: (channels, height, width) where the observations are images, else None.
     """
 
     replicates: int
@@ -33,6 +35,7 @@ class Shape:
     conditions: int
     latents: int | None
     family: str | None = None
+    image_shape: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def stack(xs: Sequence[Floats], us: Sequence[Integers | None], conditions: int, 
     return torch.from_numpy(np.stack(parts)).to(device)
 
 
-def batches(data: Tensor, size: int, dimensions: int, streams: Sequence[Streams], noise: Noise) -> Iterator[Batch]:
+class Batches(Iterator[Batch]):
     """Batches without end: each replicate's data is shuffled anew, by its own stream, at every epoch.
 
     Args:
@@ -81,11 +84,85 @@ def batches(data: Tensor, size: int, dimensions: int, streams: Sequence[Streams]
         streams: one for each replicate; the axis is "batches".
         noise: handed on with each batch.
     """
-    generators = [s.torch("batches") for s in streams]
-    points = data.shape[-1]
-    while True:
-        order = [torch.randperm(points, generator=g).to(data.device) for g in generators]
-        shuffled = torch.stack([data[r].index_select(1, order[r]) for r in range(data.shape[0])])
-        for start in range(0, points - size + 1, size):
-            part = shuffled[..., start : start + size]
-            yield Batch(part[:, :dimensions], part[:, dimensions:], noise)
+
+    def __init__(self, data: Tensor, size: int, dimensions: int, streams: Sequence[Streams], noise: Noise) -> None:
+        self._data = data
+        self._dimensions = dimensions
+        self._points = data.shape[-1]
+        self._begin(size, streams, noise)
+
+    def _begin(self, size: int, streams: Sequence[Streams], noise: Noise) -> None:
+        self.noise = noise
+        self._size = size
+        self._generators = [s.torch("batches") for s in streams]
+        self._before = generator_states(self._generators)  # before the present epoch was shuffled
+        self._next = self._points
+
+    def __next__(self) -> Batch:
+        """The next batch."""
+        if self._next + self._size > self._points:
+            self._before = generator_states(self._generators)
+            self._shuffle([torch.randperm(self._points, generator=g) for g in self._generators])
+            self._next = 0
+        start, self._next = self._next, self._next + self._size
+        x, onehot = self._part(start, self._next)
+        return Batch(x, onehot, self.noise)
+
+    def _shuffle(self, orders: Sequence[Tensor]) -> None:
+        moved = [part.index_select(1, order.to(part.device)) for part, order in zip(self._data, orders, strict=True)]
+        self._shuffled = torch.stack(moved)
+
+    def _part(self, start: int, end: int) -> tuple[Tensor, Tensor]:
+        part = self._shuffled[..., start:end]
+        return part[:, : self._dimensions], part[:, self._dimensions :]
+
+    def state(self) -> dict[str, Tensor]:
+        """Where in which epoch it is."""
+        return {"generators": self._before, "next": torch.tensor(self._next)}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from there: the present epoch is shuffled again."""
+        set_generators(self._generators, state["generators"])
+        self._next = self._points
+        next(self)
+        self._next = int(state["next"])
+
+
+class RowBatches(Batches):
+    """Batches of large observations, whose rows are gathered when their turn comes: no copy of the data is made.
+
+    Args:
+        xs: observations of each replicate, shape (N, D).
+        us: conditions, shape (N,), or None.
+        conditions: K.
+        size, streams, noise: as in `Batches`.
+        device: where the data are kept.
+    """
+
+    def __init__(
+        self,
+        xs: Sequence[Floats],
+        us: Sequence[Integers | None],
+        conditions: int,
+        size: int,
+        streams: Sequence[Streams],
+        noise: Noise,
+        device: str,
+    ) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the arrays are read-only, and only read
+            self._xs = [torch.from_numpy(x.astype(np.float32, copy=False)).to(device) for x in xs]
+        known = [np.zeros(len(x), np.int64) if u is None else u for x, u in zip(xs, us, strict=True)]
+        self._us = [torch.from_numpy(u.astype(np.int64)).to(device) for u in known]
+        self._conditions = conditions
+        self._points = len(xs[0])
+        self._begin(size, streams, noise)
+
+    def _shuffle(self, orders: Sequence[Tensor]) -> None:
+        self._orders = [order.to(u.device) for order, u in zip(orders, self._us, strict=True)]
+
+    def _part(self, start: int, end: int) -> tuple[Tensor, Tensor]:
+        rows = [order[start:end] for order in self._orders]
+        x = torch.stack([x.index_select(0, row).T for x, row in zip(self._xs, rows, strict=True)])
+        u = torch.stack([u[row] for u, row in zip(self._us, rows, strict=True)])
+        return x, torch.nn.functional.one_hot(u, self._conditions).mT.float()

@@ -37,9 +37,9 @@ def check_compiler() -> None:
         raise UsageError("--compile needs a C++ compiler (g++ or clang++) on the PATH: install one or leave it out")
 
 
-def prepare(device: str) -> None:
-    """One thread for the many small operations, and full float32 precision in products (no TF32)."""
-    torch.set_num_threads(1)
+def prepare(device: str, threads: int = 1) -> None:
+    """Full float32 precision in products (no TF32), and one thread unless the operations are large."""
+    torch.set_num_threads(threads)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     if device == "cpu":

@@ -5,29 +5,38 @@ torch is imported inside the functions, here and in the methods: listing methods
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nica_bench.dataset import Floats, Integers, Observations
-from nica_bench.method import FitSession, Fitted, Method
+from nica_bench.errors import UsageError
+from nica_bench.method import Codec, FitSession, Fitted, Method
 from nica_bench.parameters import parameter
+from nica_bench.scenario import Scenario
 from nica_bench.seeds import Streams
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from nica_bench.training.checkpoint import Checkpoint
     from nica_bench.training.data import Batch, Shape
+    from nica_bench.training.schedules import Schedule
 
 __all__ = ["TorchMethod"]
 
 CHUNK = 10_000
 """Points encoded at once: one size for all, so that codes don't depend on who asks."""
+WORTH_THREADS = 100_000
+"""Numbers in a batch from which on a large method's operations are spread over threads: 240 images of 28 x 28 are
+188,160. Below, threads wait for each other longer than they work."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,11 @@ class TorchMethod(Method):
 
     replicated: ClassVar[bool] = True
     version: ClassVar[str] = "3"
+    smallest_group: ClassVar[int] = 2
+    """A smaller group is padded to this many: a batched product of a single matrix takes another kernel, whose last
+    bits differ."""
+    invertible: ClassVar[bool] = False
+    """It has `decode`."""
 
     lr: float = parameter(1e-2, "learning rate at the start", above=0)
     steps: int = parameter(1_000, "optimiser steps of the cosine schedule", low=1)
@@ -69,38 +83,60 @@ class TorchMethod(Method):
     def rankings(self, model: nn.Module, x: Tensor, onehot: Tensor) -> dict[str, Tensor]:
         """Rankings of the codes by name, shape (R, D') each, from validation data; the first is the importance."""
 
+    def decode(self, model: nn.Module, codes: Tensor) -> Tensor:
+        """Observations (R, D, B) of codes (R, D', B); asked only of a method that is `invertible`."""
+        raise NotImplementedError
+
+    def watch(self, model: nn.Module, x: Tensor, onehot: Tensor) -> dict[str, Tensor]:
+        """What is followed over the training by name, shape (R, ...), from validation data as in `rankings`."""
+        return {}
+
+    def make_schedule(self, epoch: int, replicates: int) -> Schedule:
+        """Learning rates of a training whose epochs have `epoch` steps."""
+        from nica_bench.training.schedules import make_schedule
+
+        return make_schedule(self.schedule, self.lr, self.steps, epoch, replicates)
+
     def fit(self, observations: Observations, streams: Streams, session: FitSession) -> Fitted:
         """Fit one dataset: a group of one."""
         return self.fit_group([observations], [streams], session)[0]
 
     def fit_group(self, group: Sequence[Observations], streams: Sequence[Streams], session: FitSession) -> list[Fitted]:
-        """Fit all datasets of a group as one batched model.
+        """Fit all datasets of a group as one batched model, padded to `smallest_group`.
 
-        A group of one is padded to two: a batched product of a single matrix takes another kernel, whose last bits
-        differ.
+        Raises:
+            Interrupted: when the session asks for it.
+            UsageError: if the session's checkpoint is that of something else.
         """
         import torch
 
         from nica_bench.flows import parameter_count
-        from nica_bench.training.data import Batch, Shape, batches, stack
+        from nica_bench.training.data import Batch, Batches, RowBatches, Shape, stack
         from nica_bench.training.device import prepare
         from nica_bench.training.loop import train
         from nica_bench.training.noise import Noise
-        from nica_bench.training.schedules import make_schedule
 
         asked = len(group)
-        if asked == 1:
-            group, streams = [*group, *group], [*streams, *streams]
+        while len(group) < self.smallest_group:
+            group, streams = [*group, group[0]], [*streams, streams[0]]
         device = session.device
-        prepare(device)
         first = group[0]
         D, K = first.dimensions, first.conditions
-        shape = Shape(len(group), D, K, first.latents, first.family)
-        data = stack([o.train_x for o in group], [o.train_u for o in group], K, device)
+        shape = Shape(len(group), D, K, first.latents, first.family, first.image_shape)
+        points = len(first.train_x)
+        size = min(self.batch, points)
+        prepare(device, session.threads if self.large and size * D >= WORTH_THREADS else 1)
+        noise = Noise(streams, device, "training")
+        xs, us = [o.train_x for o in group], [o.train_u for o in group]
+        data: Batches
+        if self.large:
+            data, x = RowBatches(xs, us, K, size, streams, noise, device), torch.empty(len(group), D, 0)
+        else:
+            stacked = stack(xs, us, K, device)
+            data, x = Batches(stacked, size, D, streams, noise), stacked[:, :D].cpu()
+        model = self.build(shape, [s.torch("initialisation") for s in streams], x).to(device)
         held_out = stack([o.validation_x for o in group], [o.validation_u for o in group], K, device)
         x, onehot = held_out[:, :D].contiguous(), held_out[:, D:].contiguous()
-        model = self.build(shape, [s.torch("initialisation") for s in streams], data[:, :D].cpu()).to(device)
-        size = min(self.batch, data.shape[-1])
 
         def loss(batch: Batch) -> Tensor:
             return self.loss(model, batch)
@@ -109,22 +145,25 @@ class TorchMethod(Method):
             with torch.no_grad():
                 return self.loss(model, Batch(x, onehot, Noise(streams, device, "validation")))
 
-        schedule = make_schedule(self.schedule, self.lr, self.steps, data.shape[-1] // size, len(group))
+        schedule = self.make_schedule(points // size, len(group))
         outcome = train(
             model,
             torch.compile(loss) if session.compile else loss,
-            batches(data, size, D, streams, Noise(streams, device, "training")),
+            data,
             schedule,
             clip=self.clip,
             validation=validation,
             report=session.report,
+            watch=lambda: self.watch(model, x, onehot),
+            checkpoint=self._checkpoint(session, model, shape, points, streams),
+            interrupted=session.interrupted,
         )
         held_out_loss = validation().cpu()
         rankings = {name: r.detach().cpu().numpy() for name, r in self.rankings(model, x, onehot).items()}
         importance = next(iter(rankings.values()))
         return [
             Fitted(
-                encode=_Encoder(self, model, r, K, device),
+                encode=(fitted := FittedModel(self, model, r, K, device)).encode,
                 importance=importance[r],
                 rankings={name: values[r] for name, values in rankings.items()},
                 heldout_loss=float(held_out_loss[r]) / D,
@@ -136,9 +175,64 @@ class TorchMethod(Method):
                 },
                 loss_curve=outcome.losses[: schedule.steps_of(r, len(outcome.losses)), r].numpy(),
                 diverged=None if (at := outcome.diverged[r]) is None else f"the loss exploded at step {at}",
+                decode=fitted.decode if self.invertible else None,
+                weights=fitted.weights(),
+                history={n: (v if n == "step" else v[:, r]).numpy() for n, v in outcome.history.items()},
             )
             for r in range(asked)
         ]
+
+    def _checkpoint(
+        self, session: FitSession, model: nn.Module, shape: Shape, points: int, streams: Sequence[Streams]
+    ) -> Checkpoint | None:
+        """The session's checkpoint file, and what it has to belong to."""
+        if session.checkpoint is None:
+            return None
+        import torch
+
+        from nica_bench.training.checkpoint import Checkpoint
+
+        parameters = [tuple(p.shape) for p in model.parameters()]
+        identity = {
+            "method": f"{self.label} version {self.version}",
+            "network": f"{sum(math.prod(p) for p in parameters)} numbers in {parameters}",
+            "data": f"{shape} of {points} points",
+            "seeds": ",".join(str(s.seed) for s in streams),
+        }
+        here = {"torch": torch.__version__, "device": session.device, "threads": str(torch.get_num_threads())}
+        return Checkpoint(session.checkpoint, session.checkpoint_seconds, identity, here)
+
+    def restore(self, weights: Mapping[str, NDArray[Any]], scenario: Scenario) -> Codec:
+        """Rebuild a fit from its weights, with no training.
+
+        Raises:
+            UsageError: if they are those of another network; it names the array, what was expected and found.
+        """
+        import torch
+
+        from nica_bench.training.data import Shape
+        from nica_bench.training.device import prepare
+
+        prepare("cpu")
+        R, K = self.smallest_group, scenario.conditions if self.uses_conditions else 1
+        told = scenario.told_latents if self.knows_dimension else None
+        family = scenario.distribution_name if self.knows_family else None
+        shape = Shape(R, scenario.dimensions, K, told, family, scenario.image_shape)
+        streams = [Streams(0)] * R
+        model = self.build(shape, [s.torch("initialisation") for s in streams], _placeholder(R, scenario.dimensions))
+        state = model.state_dict()
+        for name in [*state, *(set(weights) - set(state))]:
+            wanted = tuple(state[name].shape[1:]) if name in state else None
+            found = np.shape(weights[name]) if name in weights else None
+            if wanted != found:
+                raise UsageError(
+                    f"weights of another network than {self.label} on {scenario.label}: array '{name}' expected "
+                    f"{wanted or 'not at all'}, found {'missing' if found is None else found}"
+                )
+        copies = {name: torch.from_numpy(np.stack([weights[name]] * R)) for name in state}
+        model.load_state_dict(copies)
+        fitted = FittedModel(self, model, 0, K, "cpu")
+        return Codec(fitted.encode, fitted.decode if self.invertible else None)
 
     def bytes_per_replicate(self, observations: int, dimensions: int, conditions: int, latents: int) -> int:
         """Memory of one more replicate, in bytes: what a step saves for its gradients, doubled, and the data."""
@@ -168,8 +262,23 @@ class TorchMethod(Method):
         return saved + 4 * 4 * observations * (dimensions + conditions)
 
 
-class _Encoder:
-    """Encoding by one replicate, cut out of its group when it is first asked for and padded to two as in training."""
+def _placeholder(replicates: int, dimensions: int) -> Tensor:
+    """Observations for a model whose numbers are replaced at once: full rank, so that any start can be made of them."""
+    import torch
+
+    return torch.eye(dimensions).repeat(replicates, 1, 2) + torch.arange(dimensions)[:, None] / dimensions
+
+
+class FittedModel:
+    """One replicate, cut out of its group when it is first needed and padded as in training.
+
+    Args:
+        method: that trained it.
+        model: of R replicates.
+        replicate: which of them.
+        conditions: K.
+        device: where the model is.
+    """
 
     def __init__(self, method: TorchMethod, model: nn.Module, replicate: int, conditions: int, device: str) -> None:
         self._method = method
@@ -182,19 +291,40 @@ class _Encoder:
     def _cut(self) -> nn.Module:
         from nica_bench.flows import take
 
-        return take(self._model, [self._replicate, self._replicate])
+        return take(self._model, [self._replicate] * self._method.smallest_group)
 
-    def __call__(self, x: Floats, u: Integers | None) -> Floats:
-        import torch
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """Parameters and buffers by name, without the replicate axis."""
+        state = self._model.state_dict()
+        return {name: tensor[self._replicate].detach().cpu().numpy().copy() for name, tensor in state.items()}
 
+    def encode(self, x: Floats, u: Integers | None) -> Floats:
+        """Args: x, shape (N, D); u, shape (N,), or None. Returns: codes, shape (N, D')."""
         from nica_bench.training.data import stack
 
-        data = stack([x], [u], self._conditions, self._device).expand(2, -1, -1)
         D = x.shape[1]
-        parts = []
+
+        def codes(start: int, end: int) -> Tensor:
+            part = stack([x[start:end]], [None if u is None else u[start:end]], self._conditions, self._device)
+            part = part.expand(self._method.smallest_group, -1, -1)
+            return self._method.encode(self._cut, part[:, :D].contiguous(), part[:, D:].contiguous())
+
+        return self._in_chunks(codes, len(x))
+
+    def decode(self, codes: Floats) -> Floats:
+        """Args: codes, shape (N, D'). Returns: observations, shape (N, D)."""
+        import torch
+
+        def observations(start: int, end: int) -> Tensor:
+            part = torch.from_numpy(np.ascontiguousarray(codes[start:end].T, np.float32)).to(self._device)
+            return self._method.decode(self._cut, part.expand(self._method.smallest_group, -1, -1).contiguous())
+
+        return self._in_chunks(observations, len(codes))
+
+    def _in_chunks(self, call: Callable[[int, int], Tensor], points: int) -> Floats:
+        """What a call gives for points start to end, shape (R, D', B), of the first replicate, for all points."""
+        import torch
+
         with torch.no_grad():
-            for start in range(0, x.shape[0], CHUNK):
-                part = data[..., start : start + CHUNK]
-                codes = self._method.encode(self._cut, part[:, :D].contiguous(), part[:, D:].contiguous())
-                parts.append(codes[0].T.cpu().numpy())
-        return np.concatenate(parts)
+            ends = [(start, min(start + CHUNK, points)) for start in range(0, max(points, 1), CHUNK)]
+            return np.concatenate([call(start, end)[0].T.cpu().numpy() for start, end in ends])

@@ -29,6 +29,7 @@ class FlatAdam:
 
     Attributes:
         replicates: R.
+        device: of the parameters.
 
     Raises:
         ContractError: no parameter, or they differ in R, type or device.
@@ -40,6 +41,7 @@ class FlatAdam:
             found = ", ".join(f"{tuple(size)} {dtype} on {device}" for size, dtype, device in kinds) or "none"
             raise ContractError(f"parameters need one number of replicates, one type and one device, got {found}")
         self.replicates = parameters[0].shape[0]
+        self.device = parameters[0].device
         self._parameters = list(parameters)
         self._gaps = [parameters[0].new_zeros(-p.numel() % WHOLE_VECTORS) for p in parameters]
         self._flat = nn.Parameter(self._joined([p.detach() for p in parameters]))
@@ -83,6 +85,20 @@ class FlatAdam:
             for tensor in (self._flat, *self._adam.state[self._flat].values()):
                 if tensor.shape == own.shape:
                     tensor.masked_fill_(own, 0)
+
+    def state(self) -> dict[str, Tensor]:
+        """Parameters, their moments, the number of steps and what is frozen."""
+        state = {"values": self._flat.detach(), **self._adam.state[self._flat]}
+        return state if self._frozen is None else {**state, "frozen": self._frozen}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Take up a state, values of the parameters included."""
+        state = dict(state)
+        with torch.no_grad():
+            self._flat.copy_(state.pop("values"))
+        frozen = state.pop("frozen", None)
+        self._frozen = None if frozen is None else frozen.to(self._flat.device)
+        self._adam.state[self._flat] = {name: value.to(self._flat.device) for name, value in state.items()}
 
     @cached_property
     def _owner(self) -> Tensor:

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: a cosine by default, and the paper's two phases to convergence."""
+"""Learning-rate schedules: a cosine by default, the paper's two phases to convergence, and its stages for images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-__all__ = ["Cosine", "Schedule", "TwoPhase", "make_schedule"]
+__all__ = ["Cosine", "Schedule", "Stages", "TwoPhase", "make_schedule"]
 
 
 class Schedule(ABC):
@@ -39,6 +39,15 @@ class Schedule(ABC):
         """How many of the steps that the group took were a replicate's own."""
         return taken
 
+    def state(self) -> dict[str, Tensor]:
+        """What it has learned from what it observed."""
+        return {}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Take up a state."""
+        for name, value in state.items():
+            setattr(self, name, value)
+
 
 class Cosine(Schedule):
     """From `lr` to 0 along half a cosine over `steps` steps."""
@@ -50,6 +59,27 @@ class Cosine(Schedule):
     def lr(self, step: int) -> float:
         """Learning rate of a step."""
         return self.start * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+
+
+class Stages(Schedule):
+    """Constant learning rates, each for some epochs: of the paper's images, 3e-4 for 45 and 3e-5 for 50.
+
+    Args:
+        lr: the first stage's.
+        epoch: steps an epoch.
+    """
+
+    stages = ((1.0, 45), (0.1, 50))
+    """Factor on the learning rate, and epochs (Sorrenson et al. 2020, section 4.3.2)."""
+
+    def __init__(self, lr: float, epoch: int) -> None:
+        self.start = lr
+        self._ends = [epoch * sum(length for _, length in self.stages[: i + 1]) for i in range(len(self.stages))]
+        self.steps = self._ends[-1]
+
+    def lr(self, step: int) -> float:
+        """Learning rate of a step."""
+        return self.start * next(f for (f, _), end in zip(self.stages, self._ends, strict=True) if step < end)
 
 
 class TwoPhase(Schedule):
@@ -108,6 +138,10 @@ class TwoPhase(Schedule):
     def steps_of(self, replicate: int, taken: int) -> int:
         """A replicate takes whole epochs, until its second phase ends."""
         return min(taken, int(self._epochs[replicate]) * self.epoch)
+
+    def state(self) -> dict[str, Tensor]:
+        """Phases and lowest losses of the replicates."""
+        return {name: getattr(self, name) for name in ("scale", "_lowest", "_waited", "_lasted", "_epochs")}
 
 
 def make_schedule(name: str, lr: float, steps: int, epoch: int, replicates: int) -> Schedule:

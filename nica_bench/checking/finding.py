@@ -1,0 +1,153 @@
+"""What is wrong with a class, and on which line of its file."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nica_bench.errors import NicaBenchError
+from nica_bench.parameters import parameters_of
+
+__all__ = ["Checks", "Finding"]
+
+
+_CONTRACT = frozenset(("name", "family", "equivalence", "sized", "version"))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A breach of the contract.
+
+    Args:
+        path, line: where.
+        text: what was expected and what came.
+    """
+
+    path: Path
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.text}"
+
+
+class _Running:
+    """Swallows the errors of what is tried, and keeps them."""
+
+    def __init__(self, checks: Checks, at: str) -> None:
+        self._checks = checks
+        self._at = at
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        said = str(error) if isinstance(error, NicaBenchError) else f"{type(error).__name__}: {error}"
+        line = self._checks.raised(error) or self._checks.line(self._at)
+        self._checks.add(f"{self._checks.owner.__name__}.{self._at}: {said}", line)
+        return True
+
+
+class Checks:
+    """The checks of one class: how many were made, and what they found.
+
+    Args:
+        owner: the class.
+        path: its file.
+    """
+
+    def __init__(self, owner: type, path: Path) -> None:
+        self.owner = owner
+        self.path = path
+        self.made = 0
+        self.findings: list[Finding] = []
+
+    def that(self, holds: bool, text: str, at: str = "") -> bool:
+        """Check something.
+
+        Args:
+            holds: whether it is as it must be.
+            text: what is wrong where it is not.
+            at: name of the member of the class that is to blame; the class itself where it is none of its own.
+        """
+        self.made += 1
+        if not holds:
+            self.add(text, self.line(at))
+        return holds
+
+    def running(self, at: str) -> _Running:
+        """Run a member of the class: an error that it raises is a finding on the line of the file that raised it."""
+        self.made += 1
+        return _Running(self, at)
+
+    def add(self, text: str, line: int) -> None:
+        """Add a finding, once."""
+        finding = Finding(self.path, line, text.partition("\n")[0])
+        if finding not in self.findings:
+            self.findings.append(finding)
+
+    def line(self, at: str = "") -> int:
+        """The line on which a member of the class is defined, or else that of the class."""
+        member = inspect.unwrap(vars(self.owner).get(at) or self.owner)
+        member = member.fget if isinstance(member, property) and member.fget else member
+        code = getattr(member, "__code__", None)
+        if code is not None:
+            return int(code.co_firstlineno)
+        try:
+            lines, first = inspect.getsourcelines(self.owner)
+        except (OSError, TypeError):
+            return 1
+        for i, text in enumerate(lines):
+            if at and re.match(rf"\s+{re.escape(at)}\s*[:=]", text):
+                return first + i
+        return first
+
+    def raised(self, error: BaseException) -> int | None:
+        """The last line of the file that the error went through."""
+        traceback, found = error.__traceback__, None
+        while traceback is not None:
+            if Path(traceback.tb_frame.f_code.co_filename) == self.path:
+                found = traceback.tb_lineno
+            traceback = traceback.tb_next
+        return found
+
+    def declaration(self, name_field: str) -> bool:
+        """What methods and scenarios have in common: a name, a frozen dataclass, and fields that are parameters."""
+        owner = self.owner
+        name = getattr(owner, name_field, None)
+        named = isinstance(name, str) and re.fullmatch(r"[A-Za-z][\w.-]*", name) is not None
+        self.that(named, f"{owner.__name__}.{name_field} is letters, digits and '-_.', got {name!r}", name_field)
+        self.that(
+            isinstance(owner.__dict__.get("version", getattr(owner, "version", None)), str),
+            f"{owner.__name__}.version is a text",
+            "version",
+        )
+        self.that(
+            bool((owner.__doc__ or "").strip()) and not str(owner.__doc__).startswith(f"{owner.__name__}("),
+            f"{owner.__name__} has no docstring: its first line is what `nica-bench list` says of it",
+        )
+        params: Any = owner.__dict__.get("__dataclass_params__")
+        own = {key: str(value) for key, value in vars(owner).get("__annotations__", {}).items()}
+        undone = [key for key, value in own.items() if "ClassVar" not in value and key not in _CONTRACT]
+        undone += [key for key, value in vars(owner).items() if isinstance(value, dataclasses.Field)]
+        good = params.frozen if params is not None else not undone
+        self.that(good, f"{owner.__name__} is no frozen dataclass: put @dataclass(frozen=True) before it")
+        if not (named and good):
+            return False
+        given = {"latents", "dimensions"} if name_field == "family" else set()
+        known = parameters_of(owner)
+        for made in dataclasses.fields(owner):
+            if made.name not in known and made.name not in given and made.init:
+                self.that(
+                    False,
+                    f"{owner.__name__}.{made.name} is a field but no parameter: write "
+                    f"`{made.name}: ... = parameter(default, 'what it is')`",
+                    made.name,
+                )
+        return not self.findings

@@ -1,0 +1,228 @@
+"""The contract of a method, tried on small data."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nica_bench.checking.finding import Checks
+from nica_bench.contract import checked_codes, checked_facts, checked_fits, checked_ranking
+from nica_bench.dataset import Dataset, Split
+from nica_bench.method import FitSession, Fitted, Method
+from nica_bench.parameters import label, parameter, parameters_of, parse_name, parse_values
+from nica_bench.scenario import Scenario
+from nica_bench.seeds import Streams
+
+__all__ = ["check_method"]
+
+LATENTS, DIMENSIONS, CONDITIONS = 2, 4, 3
+_QUICK = {"steps": 20, "epochs": 2, "iterations": 50, "batch": 50}
+"""Parameters that say how long a method trains, for as long as they keep within their bounds."""
+
+
+@dataclass(frozen=True)
+class _Small(Scenario):
+    """Small data: Gaussian sources whose mean and scale depend on the condition, slightly bent and mixed."""
+
+    family: ClassVar[str] = "small"
+    equivalence: ClassVar[str] = "component-wise affine"
+
+    conditions: int = parameter(CONDITIONS, "number of conditions", low=1)
+    samples: int = parameter(240, "training points", low=1)
+
+    def generate(self, seed: int) -> Dataset:
+        """Make the dataset of a seed."""
+        return _dataset(seed, train=self.samples)
+
+
+def check_method(owner: type[Method], path: Path) -> Checks:
+    """Try a method on small data: 2 latents, 4 dimensions, 3 conditions.
+
+    Args:
+        owner: the class.
+        path: its file.
+    """
+    checks = Checks(owner, path)
+    if not checks.declaration("name"):
+        return checks
+    for flag in ("uses_conditions", "knows_dimension", "oracle", "knows_family", "default", "floor", "replicated"):
+        value = getattr(owner, flag)
+        checks.that(isinstance(value, bool), f"{owner.__name__}.{flag} is true or false, got {value!r}", flag)
+    method = None
+    with checks.running("__post_init__"):
+        method = owner()
+    if method is None:
+        return checks
+    with checks.running("label"):
+        again = owner(**parse_values(owner, parse_name(label(method.name, method))[1], method.name))
+        checks.that(again == method, f"{owner.__name__}: its label {method.label} does not make it again")
+    reason: Any = None
+    with checks.running("skip"):
+        reason = method.skip(_Small(LATENTS, DIMENSIONS))
+    told = reason is None or (isinstance(reason, str) and bool(reason))
+    checks.that(told, f"{owner.__name__}.skip gives a reason or None, got {reason!r}", "skip")
+    with checks.running("bytes_per_replicate"):
+        size = method.bytes_per_replicate(1000, DIMENSIONS, CONDITIONS, LATENTS)
+        sized = isinstance(size, (int, np.integer)) and size > 0
+        checks.that(sized, f"{owner.__name__}.bytes_per_replicate is a whole number > 0, got {size!r}")
+    _Trial(checks, _quick(method)).run()
+    return checks
+
+
+def _quick(method: Method) -> Method:
+    """The method with less training: the contract does not depend on how good it is."""
+    changes: dict[str, Any] = {}
+    for name, spec in parameters_of(type(method)).items():
+        if name in _QUICK and spec.type is int and getattr(method, name) > _QUICK[name]:
+            changes[name] = max(_QUICK[name], int(spec.low or 0))
+    return dataclasses.replace(method, **changes)
+
+
+def _dataset(seed: int, *, train: int = 240, secrets: int = 0) -> Dataset:
+    """A dataset of `_Small`.
+
+    Args:
+        seed: of the data.
+        train: number of training points.
+        secrets: another number gives other latents, labels and test data under the same training observations.
+    """
+    rng = np.random.default_rng([seed, 7])
+    mixing = rng.normal(size=(LATENTS, DIMENSIONS))
+    splits = []
+    for count in (train, 90, 60):
+        u = rng.permutation(np.arange(count) % CONDITIONS)
+        z = rng.normal(size=(count, LATENTS)) * (1 + u[:, None]) + u[:, None] * [1.0, -2.0]
+        x = (z + 0.1 * z**2) @ mixing + 0.05 * rng.normal(size=(count, DIMENSIONS))
+        splits.append(Split(x.astype(np.float32), u, z))
+    if secrets:
+        other = np.random.default_rng([seed, secrets])
+        splits = [Split(s.x, other.permutation(s.u), other.normal(size=(len(s.x), LATENTS))) for s in splits]
+    train_split, validation, test = splits
+    return Dataset(train_split, validation, test, CONDITIONS, family="normal")
+
+
+class _Trial:
+    """Fits of one method, and what is wrong with them."""
+
+    def __init__(self, checks: Checks, method: Method) -> None:
+        self._checks = checks
+        self._method = method
+        self._name = type(method).__name__
+        self._at = "fit" if "fit" in vars(type(method)) else "fit_group" if "fit_group" in vars(type(method)) else "fit"
+
+    def run(self) -> None:
+        """Try everything; what can't be tried because a fit failed is left out."""
+        data = _dataset(0)
+        fitted = self._fit(data)
+        if fitted is None or not self._outcome(fitted, data):
+            return
+        codes = self._codes(fitted, data.test)
+        self._same(fitted, codes, data)
+        self._unseen(codes, data)
+        self._sizes(fitted, codes, data.test)
+        self._checks.made += 1
+        other = _dataset(1, train=157)
+        smaller = self._fit(other)
+        if smaller is not None:
+            self._outcome(smaller, other)
+        if self._method.replicated:
+            self._grouped(codes, data)
+
+    def _fits(self, group: Sequence[Dataset]) -> Sequence[Fitted] | None:
+        with self._checks.running(self._at):
+            seen = [d.observations(**self._method.told()) for d in group]
+            streams = [Streams.of_fit(i, 0) for i in range(len(group))]
+            session = FitSession()
+            if self._method.replicated:
+                return checked_fits(self._method, self._method.fit_group(seen, streams, session), len(group))
+            fits = [self._method.fit(o, s, session) for o, s in zip(seen, streams, strict=True)]
+            return checked_fits(self._method, fits, len(group))
+        return None
+
+    def _fit(self, data: Dataset) -> Fitted | None:
+        fits = self._fits([data])
+        return None if fits is None else fits[0]
+
+    def _codes(self, fitted: Fitted, split: Split) -> NDArray[Any]:
+        return checked_codes(self._method, fitted, split, "test")
+
+    def _outcome(self, fitted: Fitted, data: Dataset) -> bool:
+        """What a fit returned; whether the rest can be tried."""
+        checks, before = self._checks, len(self._checks.findings)
+        with checks.running(self._at):
+            both = [
+                checked_codes(self._method, fitted, s, n)
+                for s, n in ((data.validation, "validation"), (data.test, "test"))
+            ]
+            width = both[1].shape[1]
+            checks.that(both[0].shape[1] == width, f"{self._name}: splits have different numbers of codes", self._at)
+            bad = int(sum((~np.isfinite(codes)).sum() for codes in both))
+            checks.that(bad == 0, f"{self._name}: {bad} codes are not finite", self._at)
+            varied = bool((both[1].max(0) > both[1].min(0)).any())
+            checks.that(varied, f"{self._name}: all codes are constant", self._at)
+            rankings = {"importance": fitted.importance, **fitted.rankings}
+            for name, values in rankings.items():
+                ranking = checked_ranking(self._method, name, values, width)
+                finite = bool(np.isfinite(ranking.astype(float)).all())
+                checks.that(finite, f"{self._name}: {name} holds values that are not finite", self._at)
+            checked_facts(self._method, fitted)
+            checks.that(fitted.diverged is None, f"{self._name}: its fit diverged: {fitted.diverged}", self._at)
+        return len(checks.findings) == before
+
+    def _same(self, fitted: Fitted, codes: NDArray[Any], data: Dataset) -> None:
+        again = self._fit(data)
+        if again is None:
+            return
+        equal = np.array_equal(codes, self._codes(again, data.test))
+        ranked = np.array_equal(np.asarray(fitted.importance), np.asarray(again.importance))
+        self._checks.that(
+            equal and ranked,
+            f"{self._name}: two fits with the same seeds differ: all randomness must come from `streams`",
+            self._at,
+        )
+
+    def _unseen(self, codes: NDArray[Any], data: Dataset) -> None:
+        """Other latents, and other labels where it does not use them, must change nothing."""
+        method, secret = self._method, _dataset(0, secrets=1)
+        kept = [
+            Split(s.x, s.u if method.uses_conditions else t.u, s.z if method.oracle else t.z)
+            for s, t in zip(data.splits, secret.splits, strict=True)
+        ]
+        other = self._fit(dataclasses.replace(data, train=kept[0], validation=kept[1], test=kept[2]))
+        if other is not None:
+            self._checks.that(
+                np.array_equal(codes, self._codes(other, data.test)),
+                f"{self._name}: its codes depend on what it did not declare (conditions or latents)",
+                self._at,
+            )
+
+    def _sizes(self, fitted: Fitted, codes: NDArray[Any], test: Split) -> None:
+        """Codes of a row depend on that row alone, on any number of rows."""
+        with self._checks.running(self._at):
+            for count in (1, 7):
+                part = Split(test.x[:count], test.u[:count], None)
+                few = checked_codes(self._method, fitted, part, f"{count}-row")
+                close = np.allclose(few, codes[:count], rtol=1e-3, atol=1e-4 * max(1.0, float(np.abs(codes).max())))
+                self._checks.that(
+                    bool(close),
+                    f"{self._name}: the codes of {count} rows alone are others than among {len(codes)} rows: "
+                    "encode must not depend on which rows come together",
+                    self._at,
+                )
+
+    def _grouped(self, codes: NDArray[Any], data: Dataset) -> None:
+        """A replicate's numbers must not depend on which others it was trained with."""
+        if "fit_group" in vars(type(self._method)):
+            self._at = "fit_group"
+        fits = self._fits([data, _dataset(1), _dataset(2)])
+        if fits is not None:
+            same = np.array_equal(codes, self._codes(fits[0], data.test))
+            self._checks.that(
+                same, f"{self._name}: a dataset's codes differ between a group of three and alone", self._at
+            )

@@ -1,0 +1,179 @@
+"""The cells of a sweep: what a file says and the flags, which win, made into scenarios, methods and seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from nica_bench.errors import UsageError, did_you_mean
+from nica_bench.method import Method
+from nica_bench.parameters import parameters_of, parse_name
+from nica_bench.plan import fitting, parse_seeds
+from nica_bench.registry import make_method, make_scenario, method_file, method_types
+from nica_bench.scenario import Scenario
+from nica_bench.sweep.file import Grid, SweepFile
+from nica_bench.sweep.resources import Resources
+
+__all__ = ["MANY_CELLS", "Flags", "Made", "make_grid"]
+
+T = TypeVar("T", Scenario, Method)
+
+MANY_CELLS = 100_000
+"""More cells than this are asked about."""
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What was given on the command line, which goes before the file; empty or None: nothing.
+
+    Args:
+        scenarios, methods: in place of the file's.
+        given: texts of scenario parameters by name.
+        parameters: of methods, by method name and parameter, as `make_method` takes them.
+        seeds, inits: in place of the file's.
+    """
+
+    scenarios: Sequence[str]
+    methods: Sequence[str]
+    given: Mapping[str, str]
+    parameters: Mapping[str, Mapping[str, str]]
+    seeds: str | None
+    inits: int | None
+
+
+@dataclass(frozen=True)
+class Made:
+    """The grid, made.
+
+    Args:
+        scenarios, methods: each once.
+        texts: what a job on another machine makes a method from again.
+        resources: of the jobs of a method.
+        seeds, inits: of each scenario; where they are None, its own default holds.
+        size: number of cells, with those whose method makes no sense on their scenario.
+    """
+
+    scenarios: list[Scenario]
+    methods: list[Method]
+    texts: dict[Method, str]
+    resources: dict[Method, Resources]
+    seeds: list[int] | None
+    inits: int | None
+    size: int
+
+
+def make_grid(file: SweepFile, flags: Flags, resources: Callable[[Resources], Resources], yes: bool) -> Made:
+    """Make the scenarios and methods of a sweep.
+
+    Args:
+        file: what the file says.
+        flags: what the command line says.
+        resources: puts the flags of Slurm into the resources of a file.
+        yes: make more than `MANY_CELLS` without a question.
+
+    Raises:
+        UsageError: for wrong names and values, with the line of the file; an empty grid; or too many cells.
+    """
+    scenarios = [Grid(text) for text in flags.scenarios] or list(file.scenarios)
+    methods = [Grid(text, resources=file.resources) for text in flags.methods] or list(file.methods)
+    if not scenarios:
+        raise UsageError("a sweep needs a scenario: [[scenario]] in its file, or --scenario (-s)")
+    shared = {name: values for name, values in file.shared.items() if name not in flags.given}
+    scenarios = [_with(grid.without(flags.given), shared) for grid in scenarios]
+    extra = {owner: dict(values) for owner, values in file.parameters.items()}
+    for owner, values in flags.parameters.items():
+        extra.setdefault(owner, {}).update(values)
+    chosen = bool(methods)
+    if not chosen:
+        methods = [Grid(name, resources=file.resources) for name, m in method_types().items() if m.default]
+    methods = [grid.without(flags.parameters.get(_owner(grid), {})) for grid in methods]
+    text = flags.seeds or file.seeds
+    seeds = None if text is None else parse_seeds(text)
+    inits = flags.inits or file.inits
+    size = sum(g.size for g in methods) * sum(_size(g, seeds, inits) for g in scenarios)
+    if size > MANY_CELLS and not yes:
+        raise UsageError(f"the grid has {size:,} cells: is that what you want? Then say --yes")
+    made_scenarios = [s for grid in scenarios for _, s in _points(grid, lambda text: _scenario(text, flags.given))]
+    texts: dict[Method, str] = {}
+    given: dict[Method, Resources] = {}
+    for grid in methods:
+        for text, method in _points(grid, lambda text: make_method(text, extra)):
+            path = method_file(text)
+            _, bracket, rest = method.label.partition("[")
+            texts.setdefault(method, method.label if path is None else str(path) + bracket + rest)
+            given.setdefault(method, resources(grid.resources or file.resources))
+    _check_names(texts, extra)
+    unique = list(dict.fromkeys(made_scenarios))
+    made = list(texts) if chosen else fitting(texts, unique)
+    return Made(unique, made, texts, given, seeds, inits, size)
+
+
+def _size(grid: Grid, seeds: list[int] | None, inits: int | None) -> int:
+    """Number of cells that a method has on a grid of scenarios."""
+    if seeds is not None and inits is not None:
+        return grid.size * len(seeds) * inits
+    try:
+        scenario = make_scenario(parse_name(grid.text)[0])
+    except UsageError as error:
+        raise grid.error("name", str(error)) from error
+    number = len(parse_seeds(scenario.default_seeds)) if seeds is None else len(seeds)
+    return grid.size * number * (scenario.default_inits if inits is None else inits)
+
+
+def _scenario(text: str, given: Mapping[str, str]) -> Scenario:
+    known = parameters_of(type(make_scenario(text)))
+    for name in given:
+        if name not in known:
+            raise UsageError(f"{parse_name(text)[0]} has no parameter '{name}'; {did_you_mean(name, known)}")
+    return make_scenario(text, given)
+
+
+def _with(grid: Grid, shared: Mapping[str, tuple[str, ...]]) -> Grid:
+    """A grid with the values that all scenarios have, where it has none of its own."""
+    added = {name: values for name, values in shared.items() if name not in grid.parameters}
+    return Grid(grid.text, {**added, **grid.parameters}, grid.error, grid.resources)
+
+
+def _owner(grid: Grid) -> str:
+    """The name that -p calls a method by."""
+    if method_file(grid.text) is None:
+        return parse_name(grid.text)[0]
+    return make_method(parse_name(grid.text)[0]).name
+
+
+def _points(grid: Grid, make: Callable[[str], T]) -> list[tuple[str, T]]:
+    """What the points of a grid stand for; an error says in which line the wrong value is."""
+    found = []
+    for text in grid.texts():
+        try:
+            found.append((text, make(text)))
+        except UsageError as error:
+            raise grid.error(_culprit(grid, make), str(error)) from error
+    return found
+
+
+def _culprit(grid: Grid, make: Callable[[str], T]) -> str | None:
+    """The parameter of a grid whose value is refused by itself; None where it is the name, or several together."""
+    name = parse_name(grid.text)[0]
+    try:
+        make(name)
+    except UsageError:
+        return "name"
+    for key, values in grid.parameters.items():
+        for value in values:
+            try:
+                make(f"{name}[{key}={value}]")
+            except UsageError:
+                return key
+    return None
+
+
+def _check_names(methods: Mapping[Method, str], extra: Mapping[str, object]) -> None:
+    owners: dict[str, type[Method]] = {}
+    for method in methods:
+        if owners.setdefault(method.name, type(method)) is not type(method):
+            raise UsageError(f"two methods are called '{method.name}': give the one in the file another name")
+    for owner in extra:
+        if owner not in owners:
+            raise UsageError(f"{owner}.…: '{owner}' is not among the methods; {did_you_mean(owner, owners)}")

@@ -1,0 +1,211 @@
+"""What a job does: it makes its cells from texts, computes those that are not there yet and writes each itself."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nica_bench.errors import NicaBenchError
+from nica_bench.plan import Cell, Group
+from nica_bench.record import Record, Status
+from nica_bench.registry import load_method_file, make_method, make_scenario
+from nica_bench.reporter import Reporter
+from nica_bench.store import Store
+from nica_bench.sweep.packing import family_of
+from nica_bench.work import Setting
+
+if TYPE_CHECKING:
+    from submitit.helpers import DelayedSubmission
+
+__all__ = ["CellText", "SweepJob", "begun_file", "is_fresh", "made_at", "read_begun"]
+
+
+@dataclass(frozen=True)
+class CellText:
+    """A cell as texts and numbers, from which any process makes it again.
+
+    Args:
+        scenario, method: as `make_scenario` and `make_method` take them.
+        seed, init: its seeds.
+        key: the key it has where the job was made.
+    """
+
+    scenario: str
+    method: str
+    seed: int
+    init: int
+    key: str
+
+    def make(self) -> Cell:
+        """The cell.
+
+        Raises:
+            NicaBenchError: if it has another key here: the code is another than where the job was made.
+        """
+        cell = Cell(make_scenario(self.scenario), make_method(self.method), self.seed, self.init)
+        if cell.spec.key != self.key:
+            raise NicaBenchError(
+                f"{self.method} on {self.scenario} is another cell here ({cell.spec.short}) than where "
+                f"the job was made ({self.key[:12]}): the code or a method's file was changed since; sweep again"
+            )
+        return cell
+
+
+def made_at(record: Record) -> str:
+    """When a record was made: what tells one record of a cell from an earlier one."""
+    return str(record.provenance.get("ended"))
+
+
+def is_fresh(record: Record, stale: Mapping[str, str]) -> bool:
+    """Whether a record is newer than the one that was there when its job was made.
+
+    Args:
+        record: that is there now.
+        stale: `made_at` of the records that were there then and are to be replaced, by key.
+    """
+    return made_at(record) != stale.get(record.key)
+
+
+def begun_file(folder: Path, index: int) -> Path:
+    """Where a job notes the cells that it is working on."""
+    return folder / f"{index}_begun.json"
+
+
+def read_begun(folder: Path, index: int) -> set[str]:
+    """Keys of the cells that a job was working on when it wrote last; none where it wrote nothing."""
+    try:
+        return set(json.loads(begun_file(folder, index).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return set()
+
+
+class _Notes(Reporter):
+    """Notes on the disk which cells are being worked on, for whoever asks why a job's records are missing."""
+
+    def __init__(self, file: Path) -> None:
+        self.working: dict[Group, set[str]] = {}
+        self._file = file
+
+    @property
+    def keys(self) -> set[str]:
+        return set[str]().union(*self.working.values())
+
+    def begun(self, group: Group) -> None:
+        self.working[group] = {c.spec.key for c in group.cells}
+        self._write()
+
+    def ended(self, group: Group) -> None:
+        self.working.pop(group, None)
+        self._write()
+
+    def _write(self) -> None:
+        # On a full disk the records say what is wrong.
+        with contextlib.suppress(OSError):
+            new = self._file.with_suffix(f".{os.getpid()}")
+            new.write_text(json.dumps(sorted(self.keys)))
+            os.replace(new, self._file)
+
+
+@dataclass
+class SweepJob:
+    """What submitit runs. Queued again for whatever reason, it goes on with the cells that are not finished.
+
+    Args:
+        folder: of the array.
+        index: of the job in it.
+        cells: to be computed.
+        stale: `made_at` of their records that are to be replaced, by key.
+        setting: as of a run.
+        modules: method files.
+        workers: processes, where there is no accelerator.
+        sharing: groups that share an accelerator.
+        timeout: most seconds a cell.
+        largest: most cells that train at once.
+        inline: in this process, for debugging.
+        devices: what CUDA_VISIBLE_DEVICES is where the job was made; submitit's local jobs would see no device.
+    """
+
+    folder: str
+    index: int
+    cells: tuple[CellText, ...]
+    stale: Mapping[str, str]
+    setting: Setting
+    modules: tuple[str, ...] = ()
+    workers: int = 1
+    sharing: int = 1
+    timeout: float | None = None
+    largest: int | None = None
+    inline: bool = False
+    devices: str | None = None
+
+    def __post_init__(self) -> None:
+        self._notes: _Notes | None = None
+
+    def __call__(self) -> str:
+        """Compute what is missing; a line on what was done."""
+        if os.environ.get("SUBMITIT_EXECUTOR") == "local":
+            os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+            if self.devices is not None:
+                os.environ["CUDA_VISIBLE_DEVICES"] = self.devices
+        for path in self.modules:
+            load_method_file(Path(path))
+        store = Store.open(self.setting.out)
+        left = self._left(store)
+        if left:
+            self._notes = _Notes(begun_file(Path(self.folder), self.index))
+            self._compute([text.make() for text in left], self._notes)
+        return f"{len(left)} of {len(self.cells)} cells computed"
+
+    def checkpoint(self) -> DelayedSubmission:
+        """What is to be submitted in place of this job when it is stopped: the same, for its records are on the disk.
+
+        What it was working on comes last then: a cell that takes longer than the job may run keeps no other back.
+        """
+        from submitit.helpers import DelayedSubmission
+
+        working = self._notes.keys if self._notes is not None else set()
+        last = sorted(self.cells, key=lambda cell: cell.key in working)
+        return DelayedSubmission(replace(self, cells=tuple(last)))
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_notes": None}
+
+    def _left(self, store: Store) -> Sequence[CellText]:
+        """The cells without a record of this job; one that was killed is done again."""
+        there = store.scan(cell.key for cell in self.cells).records
+        done = {k for k, r in there.items() if r.status is not Status.KILLED and is_fresh(r, self.stale)}
+        return [cell for cell in self.cells if cell.key not in done]
+
+    def _compute(self, cells: Iterable[Cell], notes: _Notes) -> None:
+        from nica_bench.runner import compute
+
+        cells = list(cells)
+        if self.inline:
+            self._inline(cells)
+            return
+        compute(
+            cells,
+            self.setting,
+            jobs=self.workers,
+            timeout=self.timeout,
+            modules=self.modules,
+            reporter=notes,
+            # cells that don't train together are given out one by one, so that it is known which was begun
+            family=lambda cell: family_of(cell) if cell.method.replicated else cell,
+            largest=self.largest,
+            sharing=self.sharing,
+        )
+
+    def _inline(self, cells: Sequence[Cell]) -> None:
+        from nica_bench.plan import grouped
+        from nica_bench.training.device import resolve_device
+        from nica_bench.work import run_group
+
+        setting = replace(self.setting, device=resolve_device(self.setting.device))
+        for group in grouped(cells, 1, float("inf"), family_of, self.largest):
+            run_group(group, setting, lambda kind, value: None)

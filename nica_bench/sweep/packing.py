@@ -1,0 +1,97 @@
+"""Packing cells into jobs, and jobs of a kind into arrays."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+
+from nica_bench.plan import Cell
+from nica_bench.record import Record, Status
+from nica_bench.sweep.resources import Resources
+
+__all__ = ["Batch", "Costs", "family_of", "pack"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Jobs of a kind: one array.
+
+    Args:
+        resources: of each job.
+        jobs: the cells of each job.
+        largest: most cells that train at once; None is as many as the memory holds.
+        attempt: how often these cells ran out of memory before.
+    """
+
+    resources: Resources
+    jobs: tuple[tuple[Cell, ...], ...]
+    largest: int | None = None
+    attempt: int = 0
+
+
+def family_of(cell: Cell) -> Hashable:
+    """What cells have in common that can train together: the method with its parameters, and the data's shape."""
+    s, m = cell.scenario, cell.method
+    if m.knows_family or not m.replicated:
+        return m, s
+    shape = s.samples, getattr(s, "held_out", None), s.dimensions, s.conditions, s.latents
+    return m, type(s), shape, getattr(s, "image_shape", None), s.mixed_coordinates
+
+
+class Costs:
+    """What cells cost, from records that are there.
+
+    Args:
+        records: of any cells.
+    """
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        seconds: dict[Hashable, list[float]] = {}
+        memory: dict[Hashable, list[float]] = {}
+        for r in records:
+            if r.status is not Status.OK:
+                continue
+            for key in ((r.spec.method_label, r.spec.scenario_label), r.spec.method_label):
+                for name, found in (("wall_seconds", seconds), ("peak_memory_bytes", memory)):
+                    if isinstance(value := r.cost.get(name), (int, float)):
+                        found.setdefault(key, []).append(float(value))
+        self._seconds = {key: statistics.median(values) for key, values in seconds.items()}
+        self._memory = {key: max(values) for key, values in memory.items()}
+
+    def seconds(self, cell: Cell) -> float | None:
+        """Seconds of a cell in its group: the median of the same method and scenario, else of the method; or None."""
+        return self._of(self._seconds, cell)
+
+    def memory(self, cell: Cell) -> float | None:
+        """Largest bytes of a process that made such a cell, or None."""
+        return self._of(self._memory, cell)
+
+    def _of(self, values: Mapping[Hashable, float], cell: Cell) -> float | None:
+        method, scenario = cell.method.label, cell.scenario.label
+        return values.get((method, scenario), values.get(method))
+
+
+def pack(cells: Iterable[Cell], resources: Callable[[Cell], Resources], costs: Costs) -> list[Batch]:
+    """Cells that can train together into jobs of nearly the same size, and jobs with the same resources into arrays.
+
+    Args:
+        cells: what is to be computed.
+        resources: of a cell's job, with the limits of cells and minutes.
+        costs: what cells take.
+    """
+    families: dict[Hashable, list[Cell]] = {}
+    for cell in cells:
+        families.setdefault((resources(cell), family_of(cell)), []).append(cell)
+    kinds: dict[Resources, list[tuple[Cell, ...]]] = {}
+    for members in families.values():
+        kind = resources(members[0])
+        known = [s for c in members if (s := costs.seconds(c)) is not None]
+        most = kind.cells_per_job
+        if known and (each := statistics.fmean(known)) > 0:
+            workers = kind.cpus if not kind.gpus else 1
+            most = max(1, min(most, int(kind.minutes_per_job * 60 * workers / each)))
+        jobs = -(-len(members) // most)
+        bounds = [len(members) * i // jobs for i in range(jobs + 1)]
+        kinds.setdefault(kind, []).extend(tuple(members[a:b]) for a, b in zip(bounds, bounds[1:], strict=False))
+    return [Batch(kind, tuple(jobs)) for kind, jobs in kinds.items()]

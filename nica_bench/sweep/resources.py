@@ -1,0 +1,151 @@
+"""What the jobs of a kind ask Slurm for, and how cells are packed into them."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from nica_bench.errors import UsageError
+from nica_bench.sweep.table import FileTable
+
+__all__ = ["Resources", "parse_memory", "parse_time"]
+
+_UNITS = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
+
+
+def parse_time(text: str) -> int:
+    """Minutes from what Slurm takes: `90`, `90:00`, `1:30:00`, `2-12` or `2-12:00:00`; seconds are rounded up.
+
+    Raises:
+        UsageError: if it is none of these, or zero.
+    """
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d\d?))?(?::(\d\d?))?", text.strip())
+    if match:
+        days, *rest = (None if part is None else int(part) for part in match.groups())
+        if days is not None or rest[2] is not None:  # days-hours[:minutes[:seconds]]
+            hours, minutes, seconds = (part or 0 for part in rest)
+        else:  # minutes[:seconds]
+            hours, minutes, seconds = 0, rest[0] or 0, rest[1] or 0
+        total = ((days or 0) * 24 + hours) * 60 + minutes + (seconds > 0)
+        if total > 0:
+            return total
+    raise UsageError(
+        f"a time is written as minutes, hours:minutes:seconds or days-hours, and is not zero; got '{text}'"
+    )
+
+
+def parse_memory(text: str) -> int:
+    """Megabytes from what Slurm takes: `4G`, `500M`, or a number of megabytes.
+
+    Raises:
+        UsageError: if it is none of these, or less than one megabyte.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", text.strip().upper())
+    megabytes = int(float(match[1]) * _UNITS[match[2] or "M"]) if match else 0
+    if megabytes < 1:
+        raise UsageError(f"a memory is written like 4G or 500M, got '{text}'")
+    return megabytes
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one job of a kind gets.
+
+    Args:
+        partition: None is Slurm's default.
+        time: minutes a job runs before it is stopped and queued again.
+        memory: megabytes a job; None is Slurm's default.
+        cpus: cores, and workers where there is no accelerator.
+        gpus: accelerators a job.
+        array_limit: most jobs of an array that run at once.
+        constraint, account, qos: as sbatch takes them.
+        extra: more lines of the sbatch script: `#SBATCH --key=value`, or shell such as `module load`.
+        cells_per_job: most cells in one job.
+        minutes_per_job: most minutes of work in one job, where records tell how long a cell takes.
+        groups_per_gpu: groups of replicates that share an accelerator.
+        requeues: how often a job may reach its time limit and go on from there.
+        oom_retries: how often cells that ran out of memory are tried again, with half the group and twice the memory.
+    """
+
+    partition: str | None = None
+    time: int = 60
+    memory: int | None = None
+    cpus: int = 1
+    gpus: int = 0
+    array_limit: int = 100
+    constraint: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    extra: tuple[str, ...] = ()
+    cells_per_job: int = 32
+    minutes_per_job: float = 30.0
+    groups_per_gpu: int = 1
+    requeues: int = 5
+    oom_retries: int = 0
+
+    @classmethod
+    def keys(cls) -> list[str]:
+        """Names of all settings."""
+        return [f.name for f in dataclasses.fields(cls)]
+
+    def with_table(self, table: FileTable | None) -> Self:
+        """These, changed by a table of a file. Raises UsageError with the line of what is wrong."""
+        if table is None:
+            return self
+        table.only(self.keys())
+        found: dict[str, Any] = {}
+        for key, parse in (("time", parse_time), ("memory", parse_memory)):
+            if key in table:
+                value = table.values[key]
+                if isinstance(value, bool) or not isinstance(value, (int, str)):
+                    raise table.wrong(key, "a text such as '2:00:00' or '4G', or a whole number")
+                found[key] = table.made(key, parse, str(value))
+        for key in ("partition", "constraint", "account", "qos"):
+            found[key] = table.text(key)
+        for key in ("cpus", "array_limit", "cells_per_job", "groups_per_gpu"):
+            found[key] = table.whole(key, 1)
+        for key in ("gpus", "requeues", "oom_retries"):
+            found[key] = table.whole(key)
+        found["minutes_per_job"] = table.number("minutes_per_job", 0.01)
+        found["extra"] = tuple(table.texts("extra")) or None
+        return self.with_values(found)
+
+    def with_values(self, values: Mapping[str, Any]) -> Self:
+        """These, with other values where they are not None."""
+        return dataclasses.replace(self, **{key: value for key, value in values.items() if value is not None})
+
+    def larger(self) -> Self:
+        """What cells get that ran out of memory."""
+        return dataclasses.replace(self, memory=None if self.memory is None else 2 * self.memory)
+
+    def sbatch(self, name: str) -> dict[str, Any]:
+        """The parameters of `submitit.SlurmExecutor`.
+
+        Args:
+            name: of the job, by which Slurm finds it again.
+        """
+        flags, shell = {}, []
+        for line in self.extra:
+            if match := re.fullmatch(r"(?:#SBATCH\s+)?--([\w-]+)(?:[= ]\s*(.*))?", line.strip()):
+                flags[match[1]] = match[2] if match[2] is not None else True
+            else:
+                shell.append(line)
+        given = {
+            "job_name": name,
+            "partition": self.partition,
+            "time": self.time,
+            "mem": None if self.memory is None else f"{self.memory}M",
+            "cpus_per_task": self.cpus,
+            "gpus_per_node": self.gpus or None,
+            "array_parallelism": self.array_limit,
+            "constraint": self.constraint,
+            "account": self.account,
+            "qos": self.qos,
+            "signal_delay_s": min(90, 15 * self.time),  # what a job has to stop in an orderly way
+            "additional_parameters": {"requeue": True, **flags},
+            "setup": shell or None,
+        }
+        return {key: value for key, value in given.items() if value is not None}

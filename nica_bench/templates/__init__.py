@@ -1,0 +1,1 @@
+"""Files that `nica-bench new` begins a method or a scenario with."""

@@ -1,0 +1,90 @@
+"""A sweep on a real Slurm, for the tests of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+from cli_helpers import end, start, wait_for
+
+WAITING = Path(__file__).parent / "integration" / "waiting.py"
+SMALL = ["--scenario", "gauss-2of10", "--samples", "200", "--held-out", "100", "--device", "cpu"]
+
+
+def call(*command):
+    return subprocess.run([*map(str, command)], capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+class Sweep:
+    """A sweep into `out`, and what Slurm knows of its jobs."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.out = folder / "out"
+        self.processes = []
+
+    def start(self, *arguments, small=SMALL, out="out"):
+        process = start(
+            *["sweep", *small, "--cluster", "slurm", "--partition", "main", "--memory", "500M", "--poll", "2"],
+            *["--out", out, *arguments],
+            cwd=self.folder,
+            measured=False,
+        )
+        self.processes.append(process)
+        return process
+
+    def run(self, *arguments, **options):
+        return end(self.start(*arguments, **options))
+
+    def end(self):
+        for process in self.processes:
+            process.kill()
+            process.communicate()
+        numbers = call("squeue", "--noheader", "--me", "--format=%A").split()
+        if numbers:
+            call("scancel", "--quiet", *numbers)
+            wait_for(lambda: not call("squeue", "--noheader", "--me", "--format=%A").split())
+
+    def jobs(self, *states):
+        """Ids of the jobs in these states, in order."""
+        listed = call("squeue", "--noheader", "--array", "--me", f"--states={','.join(states)}", "--format=%i")
+        return sorted(listed.split(), key=lambda name: [int(part) for part in name.split("_")])
+
+    def begun(self):
+        """Ids of the jobs that are working on cells."""
+        found = set()
+        for path in self.out.glob("sweep/arrays/*/*_begun.json"):
+            number = json.loads((path.parent / "array.json").read_text())["number"]
+            if json.loads(path.read_text()):
+                found.add(f"{number}_{path.name.partition('_')[0]}")
+        return found
+
+    def submitted(self):
+        """How many arrays Slurm was given in all for this folder, by the names of their jobs."""
+        names = [path.name for path in (self.out / "sweep" / "arrays").iterdir()]
+        found = call(
+            "sacct", "--noheader", "--parsable2", "--allocations", f"--name={','.join(names)}", "--format=JobID"
+        )
+        return len({line.partition("_")[0] for line in found.split()})
+
+    def records(self):
+        read = [json.loads(path.read_text()) for path in (self.out / "cells").glob("*.json")]
+        return {record["key"]: record for record in read}
+
+    def statuses(self):
+        return Counter(r["status"] for r in self.records().values())
+
+    def finished(self):
+        """How often each dataset was fitted to the end."""
+        path = self.folder / "finished"
+        return Counter(path.read_text().split()) if path.exists() else Counter()
+
+
+def waiting(seconds):
+    return ["--method", f"{WAITING}[seconds={seconds}]"]
+
+
+def hungry(megabytes):
+    return ["--method", f"{WAITING.with_name('hungry.py')}[megabytes={megabytes}]"]

@@ -1,0 +1,197 @@
+"""Sweep files: what they say, which cells come of it, and what is refused, with its line."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from nica_bench.errors import UsageError
+from nica_bench.sweep import Flags, Resources, example, make_grid, parse_memory, parse_time, read_sweep
+
+NO_FLAGS = Flags([], [], {}, {}, None, None)
+
+
+def made(tmp_path, text, flags=NO_FLAGS, yes=False, **resources):
+    path = tmp_path / "sweep.toml"
+    path.write_text(text)
+    return make_grid(read_sweep(path), flags, lambda r: r.with_values(resources), yes)
+
+
+def test_the_example_is_whole_and_every_key_of_it_is_known(tmp_path):
+    grid = made(tmp_path, example())
+    assert grid.size == 4 * 5 * 10
+    assert [m.label for m in grid.methods] == ["gin", "gin[lr=0.003]", "pca", "raw-x", "linear-oracle"]
+    # with what is commented out, too
+    lines = [line[2:] if line.startswith("# ") and " = " in line[:20] else line for line in example().splitlines()]
+    values = tomllib.loads("\n".join(lines))
+    assert {"device", "timeout", "retry", "compile"} <= values.keys()
+    assert values["slurm"].keys() >= {"partition", "constraint", "account", "qos", "extra", "groups_per_gpu"}
+    assert set(values["slurm"]) == set(Resources.keys())
+    (tmp_path / "all.toml").write_text("\n".join(lines))
+    assert read_sweep(tmp_path / "all.toml").resources.extra[0] == "#SBATCH --mail-type=FAIL"
+
+
+def test_grids_are_products_in_the_order_of_the_file(tmp_path):
+    grid = made(
+        tmp_path,
+        """
+        seeds = [0, 3]
+        inits = 2
+        samples = 500
+        scenario = ["beta-2of10", {name = ["gauss-2of10", "gamma-2of10"], conditions = [3, 5], samples = [50, 60]}]
+        [[method]]
+        name = "gin"
+        lr = [0.01, 1e-3]
+        steps = 100
+        slurm = {gpus = 1, time = "2-0"}
+        [[method]]
+        name = "pca"
+        [slurm]
+        memory = "2G"
+        """,
+    )
+    assert [s.label for s in grid.scenarios[:4]] == [
+        "beta-2of10[samples=500]",
+        "gauss-2of10[conditions=3,samples=50]",
+        "gauss-2of10[conditions=3,samples=60]",
+        "gauss-2of10[samples=50]",
+    ]
+    assert len(grid.scenarios) == 9
+    assert [m.label for m in grid.methods] == ["gin[steps=100]", "gin[lr=0.001,steps=100]", "pca"]
+    assert (grid.seeds, grid.inits, grid.size) == ([0, 3], 2, 9 * 3 * 2 * 2)
+    assert [grid.resources[m].gpus for m in grid.methods] == [1, 1, 0]
+    assert [grid.resources[m].time for m in grid.methods] == [2880, 2880, 60]
+    assert {r.memory for r in grid.resources.values()} == {2048}
+
+
+def test_flags_win(tmp_path):
+    text = """
+    seeds = "0:4"
+    samples = [100, 200]
+    parameter = ["gin.steps=7"]
+    [[scenario]]
+    name = "gauss-2of10"
+    conditions = [3, 4, 5]
+    [[method]]
+    name = "gin"
+    lr = [0.01, 0.02]
+    [slurm]
+    time = 5
+    """
+    flags = Flags([], [], {"conditions": "6", "samples": "300"}, {"gin": {"lr": "0.5"}}, "7", 3)
+    grid = made(tmp_path, text, flags, time=9)
+    assert [s.label for s in grid.scenarios] == ["gauss-2of10[conditions=6,samples=300]"]
+    assert [m.label for m in grid.methods] == ["gin[lr=0.5,steps=7]"]
+    assert (grid.seeds, grid.inits) == ([7], 3)
+    assert [r.time for r in grid.resources.values()] == [9]
+    grid = made(tmp_path, text, Flags(["beta-2of10"], ["pca", "gin"], {"samples": "99"}, {}, None, None))
+    assert [s.label for s in grid.scenarios] == ["beta-2of10[samples=99]"]
+    assert [m.label for m in grid.methods] == ["pca", "gin[steps=7]"]
+
+
+HEAD = 'scenario = "gauss-2of10"\nmethod = ["pca"]\n'
+
+REFUSED = {
+    "unknown key": ('sceanrio = ["gauss-2of10"]', 1, "unknown key 'sceanrio'; did you mean 'scenario'"),
+    "unknown key of slurm": (
+        HEAD + "[slurm]\ncpus = 1\npartitoin = 'a'",
+        5,
+        "'slurm.partitoin'; did you mean 'partition'",
+    ),
+    "no TOML": ("a = [1,", None, "is not TOML"),
+    "bad type": (HEAD + "inits = 'two'", 3, "inits: expected a whole number >= 1, got 'two'"),
+    "boolean": (HEAD + "inits = true", 3, "whole number"),
+    "timeout": (HEAD + "timeout = 0", 3, "timeout: expected a number of seconds > 0, got 0"),
+    "retry": (HEAD + "\nretry = 'failled'", 4, "unknown status 'failled'; did you mean 'failed'"),
+    "device": (HEAD + "\ndevice = 'gpu'", 4, "unknown device 'gpu'"),
+    "metric": (HEAD + 'metrics = ["mcc",\n  "mmcc_best"]', 4, "unknown metric 'mmcc_best'; did you mean 'mcc_best'"),
+    "seeds": (HEAD + "seeds = '5:2'", 3, "low < high"),
+    "seeds type": (HEAD + "seeds = 1.5", 3, "seeds: expected a text"),
+    "empty grid": (HEAD + "samples = []", 3, "samples: the grid is empty"),
+    "empty list": ("scenario = []", 1, "scenario: the list is empty"),
+    "no scenario": ("method = ['pca']", None, "a sweep needs a scenario"),
+    "no name": ("[[scenario]]\nconditions = 3", 1, "scenario[0].name: expected a name"),
+    "unknown scenario": ('scenario = [\n  "gamma-2of10",\n  "gaus-2of10"]', 3, "unknown scenario 'gaus-2of10'"),
+    "unknown method": (
+        HEAD.splitlines()[0] + '\n[[method]]\nname = "ginn"\n',
+        3,
+        "unknown method 'ginn'; did you mean 'gin'",
+    ),
+    "value": ("[[scenario]]\nname='gauss-2of10'\nmixing = ['easy',\n 'esay']\n", 3, "did you mean 'easy'"),
+    "parameter": ("[[scenario]]\nname='gauss-2of10'\ncondition = 3\n", 3, "no parameter 'condition'"),
+    "spelled with a hyphen": ("[[scenario]]\nname='gauss-2of10'\nheld-out = 3\n", 3, "held_out"),
+    "type of a value": (
+        "[[scenario]]\nname='gauss-2of10'\nconditions = {a=1}\n",
+        3,
+        "scenario[0].conditions: expected",
+    ),
+    "twice": (HEAD + "samples = [100, 100]", 3, "no value twice"),
+    "two spellings": (HEAD + "held-out = 100\nheld_out = 100", 4, "given twice"),
+    "time": (HEAD + "[slurm]\ntime = '1 hour'", 4, "slurm.time: a time is written"),
+    "memory": (HEAD + "[slurm]\nmemory = 'much'", 4, "slurm.memory: a memory is written"),
+    "memory type": (HEAD + "[slurm]\nmemory = [1]", 4, "slurm.memory: expected"),
+    "slurm no table": (HEAD + "slurm = 3", 3, "expected a table"),
+    "-p": (HEAD + "parameter = ['steps=3']", 3, "expected method.parameter=value"),
+    "-p of nobody": (HEAD + "parameter = ['gin.steps=3']", None, "'gin' is not among the methods"),
+    "resources of a scenario": ("[[scenario]]\nname='gauss-2of10'\nslurm={gpus=1}\n", 3, "a scenario not"),
+    "a scenario that is a number": ("scenario = ['gauss-2of10', 3]", 1, "scenario[1]: expected a name or a table"),
+}
+
+
+@pytest.mark.parametrize(("text", "line", "message"), REFUSED.values(), ids=REFUSED)
+def test_refused_with_its_line(tmp_path, text, line, message):
+    with pytest.raises(UsageError) as error:
+        made(tmp_path, text)
+    assert message in str(error.value)
+    if line is not None:
+        assert f"sweep.toml, line {line}: " in str(error.value)
+
+
+def test_a_million_cells_are_asked_about_before_they_are_made(tmp_path):
+    text = HEAD + "seeds = '0:1_000_000'"
+    with pytest.raises(UsageError, match="the grid has 1,000,000 cells: is that what you want"):
+        made(tmp_path, text)
+    assert made(tmp_path, text, yes=True).size == 1_000_000
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(UsageError, match=r"sweep file .*none.toml cannot be read: No such file"):
+        read_sweep(Path(tmp_path / "none.toml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [("90", 90), ("90:00", 90), ("90:01", 91), ("1:30:00", 90), ("2-12", 3600), ("1-0:30", 1470), ("0:0:10", 1)],
+)
+def test_times(text, minutes):
+    assert parse_time(text) == minutes
+
+
+@pytest.mark.parametrize("text", ["", "0", "h", "1:2:3:4", "-5", "0-0"])
+def test_no_times(text):
+    with pytest.raises(UsageError, match="a time is written"):
+        parse_time(text)
+
+
+def test_memory():
+    assert [parse_memory(t) for t in ("4G", "500M", "500", "1.5g", "2GB", "1T", "2048K")] == [
+        4096,
+        500,
+        500,
+        1536,
+        2048,
+        1 << 20,
+        2,
+    ]
+    for text in ("", "0", "G", "5X", "1K"):
+        with pytest.raises(UsageError, match="a memory is written"):
+            parse_memory(text)
+
+
+def test_extra_lines_are_flags_or_shell():
+    given = Resources(extra=("#SBATCH --mail-type=FAIL", "--exclusive", "module load cuda"), gpus=2).sbatch("n")
+    assert given["additional_parameters"] == {"requeue": True, "mail-type": "FAIL", "exclusive": True}
+    assert given["setup"] == ["module load cuda"]
+    assert given["gpus_per_node"] == 2

@@ -1,0 +1,118 @@
+"""Published results: what is committed follows from the committed records, and one command makes it again."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cli_helpers import nica
+from nica_bench import UsageError
+from nica_bench.collection import collect
+from nica_bench.packing import pack_cells
+from nica_bench.publishing import read_publication, table_text, versions_text
+from nica_bench.store import Store
+from nica_bench.sweep import read_sweep
+from results import arrays, record
+
+RESULTS = Path(__file__).parents[1] / "results"
+PUBLISHED = sorted(path.parent for path in RESULTS.glob("*/sweep.toml"))
+
+
+@pytest.mark.parametrize("folder", PUBLISHED, ids=lambda folder: folder.name)
+def test_what_is_published_follows_from_its_records(folder):
+    publication = read_publication(folder)
+    assert read_sweep(folder / "sweep.toml").scenarios
+    if not (folder / "records.parquet").exists():
+        pytest.skip(f"{folder.name} has not been run yet")
+    assert (folder / "table.md").read_text() == table_text(publication)
+    assert (folder / "versions.json").read_text() == versions_text(collect([folder / "records.parquet"]))
+    for figure in publication.figures:
+        assert (folder / "figures" / f"{figure.get('name', figure['kind'])}.png").exists()
+
+
+def test_all_that_was_asked_for_is_there():
+    assert {"gauss", "families", "sizes", "mnist", "digits"} <= {folder.name for folder in PUBLISHED}
+
+
+SWEEP = """
+seeds = "0:3"
+method = ["pca", "raw-x"]
+[[scenario]]
+name = "gauss-2of3"
+samples = 200
+held-out = 100
+"""
+SHOWN = """
+title = "A trial"
+tables = [{ kind = "scores" }, { kind = "scores", by = ["method"], metric = "mcc_within" }]
+figures = [{ kind = "scores" }, { kind = "spectrum", name = "close", method = "pca" }]
+"""
+
+
+@pytest.fixture
+def trial(tmp_path):
+    folder = tmp_path / "results" / "trial"
+    folder.mkdir(parents=True)
+    (folder / "sweep.toml").write_text(SWEEP)
+    (folder / "publish.toml").write_text(SHOWN)
+    return folder
+
+
+def test_one_command_makes_all_of_it_and_again_the_same(tmp_path, trial):
+    done = nica("publish", "results/trial", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    made = {path.name for path in trial.rglob("*") if "work" not in path.parts}
+    assert made >= {"records.parquet", "table.md", "versions.json", "report.html", "scores.png", "close.png"}
+    assert len(collect([trial / "records.parquet"]).records) == 6
+    text = (trial / "table.md").read_text()
+    assert text == table_text(read_publication(trial))
+    assert text.startswith("# A trial\n")
+    assert "| pca |" in text
+    [maker] = json.loads((trial / "versions.json").read_text())
+    assert maker["records"] == 6
+    # where only what is published is left, nothing is computed again
+    import shutil
+
+    shutil.rmtree(trial / "work")
+    done = nica("publish", "results/trial", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (trial / "table.md").read_text() == text
+    assert not list((trial / "work" / "cells").glob("*.json"))
+
+
+def test_tables_from_what_is_there_run_nothing(tmp_path, trial):
+    store = Store.open(tmp_path / "other")
+    for seed in range(3):
+        store.write(record("gin", seed), arrays("gin", seed, 0.5))
+        store.write(record("raw-x", seed, status="error"))
+    pack_cells(store)
+    (store.folder / "records.parquet").rename(trial / "records.parquet")
+    (trial / "publish.toml").write_text('title = "T"\n')
+    done = nica("publish", "--tables", "results/trial", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not (trial / "work").exists()
+    assert (trial / "figures" / "scores.png").exists()
+    assert "3/3" in (trial / "table.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("titel = 'x'", "unknown key 'titel'; did you mean 'title'"),
+        ("title = 3", "title is a str, got 3"),
+        ("tables = [{ knid = 'scores' }]", "unknown key 'knid' in tables; did you mean 'kind'"),
+        ("title = ", "cannot be read"),
+    ],
+)
+def test_a_wrong_publish_file_is_told(trial, text, said):
+    (trial / "publish.toml").write_text(text)
+    with pytest.raises(UsageError, match=said):
+        read_publication(trial)
+
+
+def test_a_folder_that_publishes_nothing(tmp_path, trial):
+    with pytest.raises(UsageError, match=r"no sweep\.toml"):
+        read_publication(tmp_path)
+    done = nica("publish", "--tables", "results/trial", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "has no records.parquet yet" in done.stderr
