@@ -1,0 +1,110 @@
+"""Records of fits on data whose latents nobody knows."""
+
+import json
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from nica_bench import Fitted, Method
+from nica_bench.collection import collect
+from nica_bench.metrics import METRICS
+from nica_bench.plan import Group, make_cells, unfit
+from nica_bench.record import Record, Status
+from nica_bench.registry import make_method, make_scenario, method_types
+from nica_bench.store import Store
+from nica_bench.work import Setting, run_group
+
+
+@dataclass(frozen=True)
+class Cheater(Method):
+    """Its first code is the label that it is handed with the images."""
+
+    name: ClassVar[str] = "cheater"
+    uses_conditions: ClassVar[bool] = True
+
+    def fit(self, observations, streams, session):
+        def encode(x, u):
+            return np.hstack([100.0 * u[:, None], x])
+
+        return Fitted(encode, np.arange(65.0)[::-1])
+
+
+@dataclass(frozen=True)
+class Broken(Method):
+    """Codes that are not finite."""
+
+    name: ClassVar[str] = "broken"
+
+    def fit(self, observations, streams, session):
+        return Fitted(lambda x, u: np.full_like(x, np.nan), np.ones(64))
+
+
+def outcome(tmp_path, method, inits=1):
+    cells = make_cells([make_scenario("digits")], [method], [0], inits)
+    run_group(Group(tuple(cells)), Setting(str(tmp_path), "cpu", False, ()), lambda kind, value: None)
+    store = Store.open(tmp_path)
+    return [store.read(c.spec.key) for c in cells], store
+
+
+def test_what_needs_latents_is_null_and_no_failure(tmp_path):
+    (record,), store = outcome(tmp_path, make_method("pca", {}))
+    assert record.status is Status.OK
+    for metric in METRICS.values():
+        assert not metric.needs_latents or record.scores[metric.name] is None
+    assert record.scores["bayes"] > 0.8
+    assert record.scores["probe_22"] > 0.9
+    assert record.truth["latents"] is None
+    text = json.loads((store.cells / f"{record.key}.json").read_text())
+    assert text["scores"]["mcc"] is None
+    assert Record.from_json(text) == record
+    assert collect([tmp_path]).records[0].scores == record.scores
+    arrays = store.arrays(record.key)
+    assert arrays["leading_codes"].shape == (300, 64)
+    assert "z" not in arrays
+    # PCA's own ranking is over all images, this one within classes
+    assert (arrays["test_spectrum"] < 1.3 * arrays["importance"] + 0.02).all()
+
+
+def test_the_codes_of_two_initialisations_are_of_the_same_images(tmp_path):
+    records, store = outcome(tmp_path, make_method("pca", {}), inits=2)
+    first, second = (store.arrays(r.key) for r in records)
+    np.testing.assert_array_equal(first["leading_u"], second["leading_u"])
+    np.testing.assert_array_equal(first["leading_codes"], second["leading_codes"])  # PCA has no initialisation
+
+
+def test_codes_made_with_the_label_say_nothing_of_the_classes(tmp_path):
+    (record,), _ = outcome(tmp_path, Cheater())
+    assert record.status is Status.OK
+    assert not {"bayes", "bayes_22", "probe_22"} & record.scores.keys()
+    assert any("with the label in hand" in note for note in record.notes)
+
+
+def test_codes_that_are_not_finite_are_an_error(tmp_path):
+    (record,), _ = outcome(tmp_path, Broken())
+    assert record.status is Status.ERROR
+    assert "test codes are not finite" in record.message
+
+
+@pytest.mark.parametrize("name", sorted(method_types()))
+def test_every_method_takes_images_or_says_why_not(name):
+    method = make_method(name, {})
+    reason = unfit(method, make_scenario("digits"))
+    assert reason is None or len(reason) > 10
+    if method.oracle:
+        assert reason is not None
+        assert "true latents" in reason
+
+
+def test_the_table_says_not_applicable_and_shows_consistency(tmp_path):
+    from nica_bench.tables import Query, table_kind
+
+    outcome(tmp_path, make_method("pca", {}), inits=2)
+    (table,), _ = table_kind("scores").build(collect([tmp_path]), Query())
+    assert table.title == "digits"
+    heads = [column.head for column in table.columns]
+    (cells,) = table.texts()
+    assert cells[heads.index("mcc")] == "n/a"
+    assert cells[heads.index("again")].startswith("1.000 (")
+    assert cells[heads.index("fail")] == "0/2"
