@@ -41,8 +41,8 @@ class Broken(Method):
         return Fitted(lambda x, u: np.full_like(x, np.nan), np.ones(64))
 
 
-def outcome(tmp_path, method, inits=1):
-    cells = make_cells([make_scenario("digits")], [method], [0], inits)
+def outcome(tmp_path, method, inits=1, scenario="digits"):
+    cells = make_cells([make_scenario(scenario)], [method], [0], inits)
     run_group(Group(tuple(cells)), Setting(str(tmp_path), "cpu", False, ()), lambda kind, value: None)
     store = Store.open(tmp_path)
     return [store.read(c.spec.key) for c in cells], store
@@ -108,3 +108,14 @@ def test_the_table_says_not_applicable_and_shows_consistency(tmp_path):
     assert cells[heads.index("mcc")] == "n/a"
     assert cells[heads.index("again")].startswith("1.000 (")
     assert cells[heads.index("fail")] == "0/2"
+    assert "scikit-learn's 1,797 digits" in table.caption
+    assert "The paper counts" not in table.caption
+
+
+def test_the_table_holds_the_interval_against_the_published_number(tmp_path, monkeypatch):
+    from nica_bench.tables import Query, table_kind
+
+    monkeypatch.setattr("nica_bench.scenarios.images.Digits.paper_knee", 12)
+    outcome(tmp_path, make_method("pca", {}), scenario="digits[samples=1000]")  # data that were not made before
+    (table,), _ = table_kind("scores").build(collect([tmp_path]), Query())
+    assert "The paper counts 12 latents in these data: in the interval of pca." in table.caption

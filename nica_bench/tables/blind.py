@@ -28,7 +28,18 @@ LEGEND = (
     "bayes: accuracy of naive Bayes on all codes, and on the leading 22. probe: of a linear probe on the leading 22. "
     "again: mean correlation with the leading codes of another initialisation, in () its chance level."
 )
-NAMES = ("bits", "knee", "knee_low", "knee_high", "knee_moved", "bayes", "bayes_knee", "bayes_22", "probe_22")
+NAMES = (
+    "bits",
+    "knee",
+    "knee_low",
+    "knee_high",
+    "knee_moved",
+    "knee_found",
+    "bayes",
+    "bayes_knee",
+    "bayes_22",
+    "probe_22",
+)
 
 
 def is_blind(block: Block) -> bool:
@@ -67,7 +78,14 @@ def blind_table(title: str, rows: Sequence[Row]) -> Table:
         Column("s", lambda r: number(r["seconds"], 1), lambda r: r["seconds"]),
         Column("fail", lambda r: f"{r['failed']}/{r['cells']}", lambda r: r["failed"]),
     )
-    return Table(title, columns, rows, LEGEND, lambda r: (r["kind"] != "method", False), lambda r: False)
+    caption = LEGEND
+    for published in sorted({r["published"] for r in rows if r["published"] is not None}):
+        found = [r["method"] for r in rows if r["knee_found"] == 1] or ["none"]
+        caption += f" The paper counts {published} latents in these data: in the interval of {', '.join(found)}."
+    images = sorted({r["images"] for r in rows if r["images"]})
+    if images:
+        caption += f" Images: {', '.join(images)}."
+    return Table(title, columns, rows, caption, lambda r: (r["kind"] != "method", False), lambda r: False)
 
 
 def _row(series: Series, arrays: Arrays | None) -> dict[str, Any]:
@@ -83,6 +101,8 @@ def _row(series: Series, arrays: Arrays | None) -> dict[str, Any]:
         "consistency_within": _median([c.within for c in found]),
         "consistency_chance": _median([c.chance for c in found]),
         "pairs": len(found),
+        "published": next((v for r in done if isinstance(v := r.truth.get("paper_latents"), int)), None),
+        "images": next((str(v) for r in done if (v := r.truth.get("images"))), None),
         "seconds": sum(seconds) / len(seconds) if seconds else None,
         "failed": sum(r.status is not Status.OK for r in series.records.values()),
         "cells": len(series.records),
