@@ -45,7 +45,7 @@ class LabelOnly(Method):
         """Take the class means of the training observations."""
         u = observations.train_u
         assert u is not None, "the engine gives the conditions to a method that uses_conditions"
-        x = observations.train_x.astype(np.float64)
+        x = observations.train_x
         counts = np.bincount(u, minlength=observations.conditions)
         sums = np.stack([np.bincount(u, x[:, j], minlength=observations.conditions) for j in range(x.shape[1])], 1)
         means = sums / np.maximum(counts, 1)[:, None] - x.mean(0)

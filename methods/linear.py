@@ -11,9 +11,13 @@ import numpy as np
 from nica_bench.dataset import Floats, Integers, Observations
 from nica_bench.method import FitSession, Fitted, Method
 from nica_bench.parameters import parameter
+from nica_bench.scenario import Scenario
 from nica_bench.seeds import Streams
 
 __all__ = ["PCA", "FastICA"]
+
+PIECE = 10_000
+"""Images that are taken to double precision at once."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,8 @@ class PCA(Method):
 
     def fit(self, observations: Observations, streams: Streams, session: FitSession) -> Fitted:
         """Fit on the training observations."""
+        if observations.image_shape is not None:
+            return _components_of_images(observations.train_x)
         from sklearn.decomposition import PCA as Components
 
         model = Components(svd_solver="covariance_eigh").fit(observations.train_x.astype(np.float64))
@@ -32,6 +38,26 @@ class PCA(Method):
             return np.asarray(model.transform(x.astype(np.float64)))
 
         return Fitted(encode, np.sqrt(model.explained_variance_))
+
+
+def _components_of_images(x: Floats) -> Fitted:
+    """The same of images, whose whole in double precision may not fit: the covariance is summed piece by piece."""
+    D, mean = x.shape[1], x.mean(0, dtype=np.float64)
+    scatter = np.zeros((D, D))
+    for start in range(0, len(x), PIECE):
+        centred = x[start : start + PIECE] - mean
+        scatter += centred.T @ centred
+    variances, axes = np.linalg.eigh(scatter / (len(x) - 1))
+    axes = np.ascontiguousarray(axes[:, ::-1])
+
+    def encode(x: Floats, u: Integers | None) -> Floats:
+        return np.asarray((x - mean) @ axes)
+
+    def decode(codes: Floats) -> Floats:
+        return np.asarray(codes @ axes.T + mean)
+
+    sd = np.sqrt(np.maximum(variances[::-1], 0))
+    return Fitted(encode, sd, decode=decode, weights={"mean": mean, "axes": axes})
 
 
 @dataclass(frozen=True)
@@ -47,6 +73,12 @@ class FastICA(Method):
 
     contrast: str = parameter("logcosh", "contrast function", choices=("logcosh", "exp", "cube"))
     iterations: int = parameter(1_000, "most iterations", low=1)
+
+    def skip(self, scenario: Scenario) -> str | None:
+        """Images are left to PCA."""
+        if scenario.image_shape is not None:
+            return "of images, pca is the linear baseline: whitening all of them in double precision takes gigabytes"
+        return None
 
     def fit(self, observations: Observations, streams: Streams, session: FitSession) -> Fitted:
         """Fit on the training observations; a fit that does not converge says so in its record."""

@@ -234,7 +234,7 @@ def _taken(value: Any, name: str) -> Record | None:
     if not _TOLD - {"family"} <= told.keys() <= _TOLD or not all(type(v) is bool for v in told.values()):
         return None
     # NaN and text in a number's place would spoil a median without a word.
-    if not all(type(v) in (int, float) and -1e308 < v < 1e308 for v in scores.values()):
+    if not all(v is None or (type(v) in (int, float) and -1e308 < v < 1e308) for v in scores.values()):
         return None
     if not (type(spec["seed"]) is int and type(spec["init"]) is int and value["kind"] in ("method", "floor")):
         return None

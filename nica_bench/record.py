@@ -53,6 +53,10 @@ def _told(value: Any, where: str) -> dict[str, bool]:
     return exactly(value, where, checks=dict.fromkeys(("conditions", "dimension", "oracle", "family"), boolean))
 
 
+def _score(value: Any, where: str) -> float | None:
+    return None if value is None else number(value, where)
+
+
 _arrays = partial(exactly, checks={"file": string, "bytes": integer, "sha256": digest, "names": texts})
 
 
@@ -70,7 +74,7 @@ class Record:
         kind: 'method', or 'floor' for a baseline that every table carries.
         truth: what the scenario drew.
         difficulty: measures of the mixing, by name.
-        scores: metrics by name, finite numbers.
+        scores: metrics by name, finite numbers, or None for one that is not applicable.
         dimensions: estimates of the number of latents by rule, integers from 0.
         training: held-out loss, steps, number of parameters, group size, ...
         cost: wall_seconds, cpu_seconds, peak_memory_bytes.
@@ -91,7 +95,7 @@ class Record:
     kind: str = "method"
     truth: dict[str, Any] = field(default_factory=dict)
     difficulty: dict[str, float | None] = field(default_factory=dict)
-    scores: dict[str, float] = field(default_factory=dict)
+    scores: dict[str, float | None] = field(default_factory=dict)
     dimensions: dict[str, int] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     cost: dict[str, Any] = field(default_factory=dict)
@@ -106,7 +110,7 @@ class Record:
         convert(self, "", status=lambda value, _: Status(value), told=_told, message=text, notes=texts)
         convert(self, "", truth=lenient, training=lenient, cost=lenient, provenance=lenient)
         convert(self, "", difficulty=partial(mapping, item=partial(number, null=True)))
-        convert(self, "", scores=partial(mapping, item=number), dimensions=partial(mapping, item=integer))
+        convert(self, "", scores=partial(mapping, item=_score), dimensions=partial(mapping, item=integer))
         if self.arrays is not None:
             convert(self, "", arrays=_arrays)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import time
 import traceback
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nica_bench.blind import ROWS, score_without_latents, some_rows
 from nica_bench.contract import checked_codes, checked_facts, checked_fits, checked_history, checked_ranking
 from nica_bench.dataset import Dataset
 from nica_bench.method import FitSession, Fitted, Interrupted, Progress
-from nica_bench.metrics import Sample, score, score_blind
+from nica_bench.metrics import METRICS, Sample, Scores, score
 from nica_bench.plan import Cell, Group
 from nica_bench.provenance import peak_memory_bytes, provenance
 from nica_bench.record import Record, Status
@@ -32,6 +33,8 @@ Arrays = dict[str, NDArray[Any]]
 
 KEPT_CODES = 500
 """Test codes kept in a record's arrays, for figures."""
+KEPT_VALUES = 20_000_000
+"""Training values of the datasets that a process keeps: 40 of the artificial ones, or one of images."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,20 @@ class Setting:
     """Keep the weights of every fit; those of fits on images are kept anyhow, for their figures."""
 
 
-@functools.lru_cache(maxsize=32)
+_datasets: OrderedDict[tuple[Scenario, int], Dataset] = OrderedDict()
+"""What this process has made, the last one at the end."""
+
+
 def _dataset(scenario: Scenario, seed: int) -> Dataset:
-    return scenario.generate(seed)
+    """A dataset, made once for the cells that share it; those longest unused make room before the next is made."""
+    key = (scenario, seed)
+    if key not in _datasets:
+        needed = scenario.samples * scenario.dimensions
+        while _datasets and needed + sum(d.train.x.size for d in _datasets.values()) > KEPT_VALUES:
+            _datasets.popitem(last=False)
+        _datasets[key] = scenario.generate(seed)
+    _datasets.move_to_end(key)
+    return _datasets[key]
 
 
 def failed_record(cell: Cell, status: Status, message: str, setting: Setting, started: float) -> Record:
@@ -195,63 +209,81 @@ def _scored(
 ) -> tuple[Record, Arrays]:
     """Encode, check the contract, score."""
     method = cell.method
-    validation, test = (
-        checked_codes(method, fitted, split, name)
-        for name, split in (("validation", data.validation), ("test", data.test))
-    )
+    blind = data.latents is None
+    test_split = some_rows(data.test, ROWS) if blind else data.test
+    test = checked_codes(method, fitted, test_split, "test")
     width = test.shape[1]
     importance = checked_ranking(method, "importance", fitted.importance, width)
     rankings = {name: checked_ranking(method, name, values, width) for name, values in fitted.rankings.items()}
     facts, curve = checked_facts(method, fitted)
     streams = Streams.of_fit(cell.seed, cell.init)
-    z = data.test.z
-    if data.validation.z is None or z is None:
-        scores = score_blind(importance, knows_dimension=method.knows_dimension)
-    else:
-        scores = score(
-            Sample(data.validation.z, validation, data.validation.u),
-            Sample(z, test, data.test.u),
-            importance,
-            streams.numpy("evaluation"),
-            knows_dimension=method.knows_dimension,
+    values: dict[str, float | None]
+    finite, varying = bool(np.isfinite(test).all()), bool((test.max(0) > test.min(0)).any())
+    if blind:
+        scores, classes, said, arrays = score_without_latents(
+            method, data, fitted, importance, test_split, test, streams
         )
+        # what compares codes with latents is not applicable: null, which is no failure and not 0
+        values = {**{m.name: None for m in METRICS.values() if m.needs_latents}, **scores.values, **classes}
+    else:
+        scores, validation, arrays = _against_latents(cell, data, fitted, importance, test, streams)
+        values, said = dict(scores.values), []
+        finite = finite and bool(np.isfinite(validation).all())
+        varying = not scores.correlation.size or bool(scores.correlation.any())
     status, message = Status.OK, ""
     if fitted.diverged is not None:
         status, message = Status.DIVERGED, fitted.diverged
-    elif not (np.isfinite(validation).all() and np.isfinite(test).all()):
+    elif not finite:
         bad = int((~np.isfinite(test)).sum())
         status, message = Status.ERROR, f"{bad} of {test.size} test codes are not finite"
-    elif not (scores.correlation.any() if z is not None else (test.max(0) > test.min(0)).any()):
+    elif not varying:
         status, message = Status.ERROR, "all codes are constant"
     record = Record(
         spec=cell.spec,
         status=status,
         told=method.told(),
         message=message,
-        notes=[*scores.notes, *notes],
+        notes=[*scores.notes, *said, *notes],
         kind=method.kind(),
         truth={**data.truth, "equivalence": cell.scenario.equivalence},
         difficulty=dict(data.difficulty),
-        scores=scores.values,
+        scores=values,
         dimensions=scores.dimensions,
         training=facts,
         cost=cost,
         provenance=provenance(setting.command, setting.device, setting.threads if method.large else 1, started),
     )
-    arrays = {
+    arrays |= {
         "importance": importance,
         "codes": test[:KEPT_CODES],
-        "u": data.test.u[:KEPT_CODES],
+        "u": test_split.u[:KEPT_CODES],
         **{f"ranking_{name}": values for name, values in rankings.items()},
     }
-    if z is not None:
-        arrays |= {
-            "correlation": scores.correlation,
-            "slopes": scores.slopes,
-            "assignment": np.array([scores.assignment.codes, scores.assignment.signs]),
-            "z": z[:KEPT_CODES],
-        }
     if curve is not None:
         arrays["loss"] = curve
     arrays |= {f"history_{name}": values for name, values in checked_history(method, fitted).items()}
     return record, arrays
+
+
+def _against_latents(
+    cell: Cell, data: Dataset, fitted: Fitted, importance: NDArray[Any], test: NDArray[Any], streams: Streams
+) -> tuple[Scores, NDArray[Any], Arrays]:
+    """The scores of codes whose latents are known, the validation codes, and arrays for the record."""
+    method, z, validation_z = cell.method, data.test.z, data.validation.z
+    assert z is not None, "the caller has looked"
+    assert validation_z is not None, "all splits have latents or none"
+    validation = checked_codes(method, fitted, data.validation, "validation")
+    scores = score(
+        Sample(validation_z, validation, data.validation.u),
+        Sample(z, test, data.test.u),
+        importance,
+        streams.numpy("evaluation"),
+        knows_dimension=method.knows_dimension,
+    )
+    arrays = {
+        "correlation": scores.correlation,
+        "slopes": scores.slopes,
+        "assignment": np.array([scores.assignment.codes, scores.assignment.signs]),
+        "z": z[:KEPT_CODES],
+    }
+    return scores, validation, arrays

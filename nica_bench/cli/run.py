@@ -123,7 +123,7 @@ def run(
             modules=modules,
             reporter=reporter,
         )
-    tables = [scores_table(name, rows) for name, rows in rows_of(records).items()]
+    tables = [scores_table(name, rows) for name, rows in rows_of(records, arrays=lambda r: store.arrays(r.key)).items()]
     verdicts = judge(wanted, records) if wanted else []
     if json_:
         shown = json.loads(render(tables, "json"))

@@ -380,7 +380,7 @@ def _conclude(store: Store, cells: Sequence[Cell] | None, metrics: Sequence[str]
 
     keys = [c.spec.key for c in cells] if cells is not None else _planned(Journal(store.folder))
     records = list(store.scan(dict.fromkeys(keys)).records.values())
-    tables = _tables(records, metrics)
+    tables = _tables(store, records, metrics)
     if json_:
         typer.echo(json.dumps(json.loads(render(tables, "json")), indent=2))
     else:
@@ -399,9 +399,10 @@ def _planned(journal: Any) -> list[str]:
     return [key for entry in journal.plan()["cells"] for key in entry["keys"]]
 
 
-def _tables(records: Sequence[Record], metrics: Sequence[str]) -> list[Table]:
+def _tables(store: Store, records: Sequence[Record], metrics: Sequence[str]) -> list[Table]:
     if not metrics or not records:
-        return [scores_table(name, rows) for name, rows in rows_of(records).items()]
+        rows = rows_of(records, arrays=lambda r: store.arrays(r.key))
+        return [scores_table(name, found) for name, found in rows.items()]
     collection = Collection(tuple(records))
     return [t for metric in metrics for t in table_kind("scores").build(collection, Query(metric, (), 0.95))[0]]
 

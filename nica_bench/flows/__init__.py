@@ -10,7 +10,7 @@ from nica_bench.flows.image_flow import Downsampling, ImageFlow
 from nica_bench.flows.linear import MLP, Linear
 from nica_bench.flows.permutation import Permutation
 from nica_bench.flows.replicates import parameter_count, take
-from nica_bench.flows.rotation import Rotation
+from nica_bench.flows.rotation import LearnedRotation, Rotation
 
 __all__ = [
     "MLP",
@@ -21,6 +21,7 @@ __all__ = [
     "Downsampling",
     "Flow",
     "ImageFlow",
+    "LearnedRotation",
     "Linear",
     "Permutation",
     "Rotation",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +12,12 @@ from nica_bench.errors import UsageError
 from nica_bench.flows.alignment import whole_vectors
 from nica_bench.flows.coupling import Coupling, Kind, ZeroSum
 from nica_bench.flows.permutation import Permutation
-from nica_bench.flows.rotation import Rotation
+from nica_bench.flows.rotation import LearnedRotation, Rotation
 from nica_bench.flows.transform import Clamp
 
-__all__ = ["Flow"]
+__all__ = ["Between", "Flow"]
+
+Between = Literal["permutation", "rotation", "learned"]
 
 
 class Flow(nn.Module):
@@ -36,7 +38,8 @@ class Flow(nn.Module):
         zero_sum: how GIN's scales come to sum to zero, "mean" or "last"; see `Coupling`.
         clamp: how scales are bounded, "atan" or "tanh"; see `Coupling`.
         identity: start as a permutation of the features (a model). False: every layer random (a mixing).
-        rotations: between the blocks, fixed random rotations in place of the permutations.
+        between: what stands before each coupling: "permutation" (fixed, random), "rotation" (fixed, random) or
+            "learned" (a rotation that is learned and starts as a random permutation).
         dtype: of the parameters; torch's default where None.
 
     Raises:
@@ -54,7 +57,7 @@ class Flow(nn.Module):
         zero_sum: ZeroSum = "mean",
         clamp: Clamp = "atan",
         identity: bool,
-        rotations: bool = False,
+        between: Between = "permutation",
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
@@ -63,9 +66,11 @@ class Flow(nn.Module):
         self.permutations = nn.ModuleList()
         self.couplings = nn.ModuleList()
         for _ in range(blocks):
-            self.permutations.append(
-                Rotation(generators, features, dtype) if rotations else Permutation(generators, features)
-            )
+            if between == "permutation":
+                self.permutations.append(Permutation(generators, features))
+            else:
+                kind = Rotation if between == "rotation" else LearnedRotation
+                self.permutations.append(kind(generators, features, dtype))
             self.couplings.append(
                 Coupling(
                     generators,

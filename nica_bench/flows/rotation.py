@@ -1,4 +1,4 @@
-"""Fixed random rotations of the features, one a replicate."""
+"""Rotations of the features, one a replicate: fixed ones, and ones that are learned."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nica_bench.errors import UsageError
 
-__all__ = ["Rotation"]
+__all__ = ["LearnedRotation", "Rotation"]
 
 
 class Rotation(nn.Module):
@@ -49,3 +49,54 @@ class Rotation(nn.Module):
     def inverse(self, y: Tensor) -> Tensor:
         """Args: y, shape (R, D, B). Returns: the x with forward(x) = y, up to rounding."""
         return torch.bmm(self.matrix.to(y.dtype).mT, y)
+
+
+class LearnedRotation(nn.Module):
+    """y[r] = Q[r] x[r] with a learned rotation, starting as a random permutation; it keeps the volume.
+
+    Q = (I - A)^{-1} (I + A) P with the permutation P and A = S - S^T (Cayley's transform), so Q is orthogonal whatever
+    the parameters S are. Unlike a matrix exponential its parts treat each replicate by itself, to the last bit.
+
+    Args:
+        generators: one CPU generator for each of the R replicates.
+        features: number of features D, at least 1.
+        dtype: of the parameters; torch's default where None.
+
+    Attributes:
+        skew: S, learnable, zero at first, shape (R, D, D).
+        order: P, a persistent buffer, shape (R, D, D).
+
+    Raises:
+        UsageError: no generator, or fewer than one feature.
+    """
+
+    order: Tensor
+
+    def __init__(self, generators: Sequence[torch.Generator], features: int, dtype: torch.dtype | None = None) -> None:
+        super().__init__()
+        if not generators:
+            raise UsageError("expected at least one generator, one a replicate, got none")
+        if features < 1:
+            raise UsageError(f"expected at least 1 feature to rotate, got {features}")
+        dtype = dtype or torch.get_default_dtype()
+        identity = torch.eye(features, dtype=dtype)
+        self.register_buffer(
+            "order", torch.stack([identity[torch.randperm(features, generator=g)] for g in generators])
+        )
+        self.skew = nn.Parameter(torch.zeros(len(generators), features, features, dtype=dtype))
+
+    @property
+    def matrix(self) -> Tensor:
+        """Q, shape (R, D, D); determinants are 1 or -1."""
+        a = self.skew - self.skew.mT
+        identity = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
+        matrix: Tensor = torch.linalg.solve(identity - a, identity + a) @ self.order
+        return matrix
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Args: x, shape (R, D, B). Returns: Q x, same shape."""
+        return torch.bmm(self.matrix, x)
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """Args: y, shape (R, D, B). Returns: the x with forward(x) = y, up to rounding."""
+        return torch.bmm(self.matrix.mT, y)

@@ -1,8 +1,18 @@
 """Metrics: pure functions of latents, codes, conditions and a method's own ranking."""
 
-from nica_bench.metrics.blind import score_blind
+from nica_bench.metrics.blind import LabelledCodes, class_information, knee_history, score_blind, within_class_sd
+from nica_bench.metrics.classes import bayes_accuracy, probe_accuracy
+from nica_bench.metrics.consistency import Consistency, consistency
 from nica_bench.metrics.correlation import correlation, ranks, remove_condition_means, standardise, usable
-from nica_bench.metrics.knee import DEFAULT_RULE, RULES, estimate_dimension, spectrum
+from nica_bench.metrics.knee import (
+    DEFAULT_RULE,
+    RULES,
+    WIDE_DEFAULT,
+    WIDE_RULES,
+    estimate_dimension,
+    knee_interval,
+    spectrum,
+)
 from nica_bench.metrics.mcc import Assignment, assign, match, matched_correlation, mean_correlation, top_codes
 from nica_bench.metrics.regression import held_out_r2, leakage, r2_affine, slopes
 from nica_bench.metrics.scores import METRICS, Metric, Sample, Scores, score
@@ -11,18 +21,28 @@ __all__ = [
     "DEFAULT_RULE",
     "METRICS",
     "RULES",
+    "WIDE_DEFAULT",
+    "WIDE_RULES",
     "Assignment",
+    "Consistency",
+    "LabelledCodes",
     "Metric",
     "Sample",
     "Scores",
     "assign",
+    "bayes_accuracy",
+    "class_information",
+    "consistency",
     "correlation",
     "estimate_dimension",
     "held_out_r2",
+    "knee_history",
+    "knee_interval",
     "leakage",
     "match",
     "matched_correlation",
     "mean_correlation",
+    "probe_accuracy",
     "r2_affine",
     "ranks",
     "remove_condition_means",
@@ -33,4 +53,5 @@ __all__ = [
     "standardise",
     "top_codes",
     "usable",
+    "within_class_sd",
 ]

@@ -6,7 +6,7 @@ No rule is right for every spectrum and they often disagree, so all of them are 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 
 from nica_bench.metrics.correlation import Matrix
 
-__all__ = ["DEFAULT_RULE", "RULES", "estimate_dimension", "spectrum"]
+__all__ = [
+    "DEFAULT_RULE",
+    "RULES",
+    "WIDE_DEFAULT",
+    "WIDE_RULES",
+    "estimate_dimension",
+    "knee_interval",
+    "spectrum",
+]
 
 # Logarithms are taken of no less than this part of the largest value, so that zeros have one.
 _LOG_FLOOR = 1e-6
@@ -102,13 +110,72 @@ DEFAULT_RULE = "kneedle"
 """The rule behind the metric `dimension`."""
 
 
-def estimate_dimension(importance: NDArray[Any]) -> dict[str, int]:
+_LEADING = 5
+"""Values whose gaps the rule for wide spectra passes over: the first are far apart without a knee."""
+_LINE = 0.10, 0.60
+"""Between which shares of the ranks the line is fitted."""
+_ABOVE_LINE = 0.10
+"""Residual of log sigma from which a value stands above the line."""
+
+
+def late_gap(sigma: Matrix) -> int:
+    """Number of values above the largest ratio of neighbours past the first five, in the first half of the ranks.
+
+    Of a wide spectrum: the first values are far apart whatever the knee, and the last drop to zero where pixels never
+    change.
+
+    Args:
+        sigma: spectrum, descending, shape (m,).
+    """
+    ratios = np.diff(_log(sigma))[_LEADING : max(_LEADING + 1, len(sigma) // 2)]
+    return _LEADING + 1 + int(np.argmin(ratios)) if len(ratios) else len(sigma)
+
+
+def line(sigma: Matrix) -> int:
+    """Number of leading values above the line through log sigma at 10 to 60 % of the ranks, by .10 or more.
+
+    Args:
+        sigma: spectrum, descending, shape (m,).
+    """
+    values, ranks = _log(sigma), np.arange(len(sigma))
+    low, high = (int(share * len(sigma)) for share in _LINE)
+    if high - low < 2:
+        return len(sigma)
+    slope, intercept = np.polyfit(ranks[low:high], values[low:high], 1)
+    below = np.flatnonzero(values - (slope * ranks + intercept) <= _ABOVE_LINE)
+    return int(below[0]) if len(below) else len(sigma)
+
+
+WIDE_RULES: dict[str, Callable[[Matrix], int]] = {**RULES, "late-gap": late_gap, "line": line}
+"""The rules for the wide spectra of images."""
+
+WIDE_DEFAULT = "late-gap"
+"""The rule of a wide spectrum that is taken where one number is needed: what the eye sees in a logarithmic plot."""
+
+_INTERVAL = "kneedle", "kneedle-log", "late-gap", "zhu-ghodsi", "line"
+
+
+def knee_interval(dimensions: Mapping[str, int]) -> tuple[int, int]:
+    """The smallest and the largest answer of the rules: what can be said of a wide spectrum.
+
+    The threshold takes no part, since it depends on the scale of the codes, nor does the plain log gap, which sees the
+    first value or the last.
+
+    Args:
+        dimensions: from `estimate_dimension(..., wide=True)`.
+    """
+    answers = [dimensions[name] for name in _INTERVAL]
+    return min(answers), max(answers)
+
+
+def estimate_dimension(importance: NDArray[Any], *, wide: bool = False) -> dict[str, int]:
     """The number of latents by every rule.
 
     A spectrum of zeros has 0 latents, and one whose values are all equal has m (by the threshold: 0 or m).
 
     Args:
         importance: the method's own ranking, shape (m,); see `spectrum` for values that are not finite.
+        wide: by the rules for wide spectra too.
 
     Returns:
         For each rule a number in 0..m.
@@ -118,12 +185,13 @@ def estimate_dimension(importance: NDArray[Any]) -> dict[str, int]:
     """
     if np.ndim(importance) != 1:
         raise ValueError(f"expected importance of shape (m,), got {np.shape(importance)}")
+    rules = WIDE_RULES if wide else RULES
     sigma = spectrum(importance)
     if not sigma.any():
-        return dict.fromkeys(RULES, 0)
+        return dict.fromkeys(rules, 0)
     if sigma[0] - sigma[-1] <= 1e-12 * sigma[0]:
-        return {name: threshold(sigma) if rule is threshold else len(sigma) for name, rule in RULES.items()}
-    return {name: rule(sigma) for name, rule in RULES.items()}
+        return {name: threshold(sigma) if rule is threshold else len(sigma) for name, rule in rules.items()}
+    return {name: rule(sigma) for name, rule in rules.items()}
 
 
 def _log(sigma: Matrix) -> Matrix:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nica_bench.errors import ContractError
 from nica_bench.metrics.correlation import Matrix, ranks, remove_condition_means, standardise, usable
-from nica_bench.metrics.knee import DEFAULT_RULE, estimate_dimension
+from nica_bench.metrics.knee import DEFAULT_RULE, WIDE_DEFAULT, estimate_dimension
 from nica_bench.metrics.mcc import Assignment, match, mean_correlation, top_codes
 from nica_bench.metrics.regression import leakage, r2_affine, slopes
 
@@ -30,6 +30,7 @@ class Metric:
         description: one line for people.
         low, high: its range, ends included.
         higher_is_better: None where neither end is good, as for a count or a chance level.
+        needs_latents: it compares codes with the latents, so it is not applicable where nobody knows them.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Metric:
     low: float
     high: float
     higher_is_better: bool | None
+    needs_latents: bool = True
 
 
 METRICS: dict[str, Metric] = {
@@ -50,9 +52,33 @@ METRICS: dict[str, Metric] = {
         Metric("leakage", "held-out R^2 of an affine map from all codes but the own top n", 0, 1, False),
         Metric("slope", "mean over latents of the |slope| of a latent on its own code", 0, math.inf, None),
         Metric("slope_error", "mean over latents of the distance of that |slope| from 1", 0, math.inf, False),
-        Metric("dimension", f"number of latents estimated from the own ranking ({DEFAULT_RULE})", 0, math.inf, None),
+        Metric(
+            "dimension", f"number of latents estimated from the own ranking ({DEFAULT_RULE})", 0, math.inf, None, False
+        ),
         Metric("dimension_correct", "1 if the estimated number of latents is the true one", 0, 1, True),
         Metric("chance", "mean |mcc| with the rows of the codes shuffled, at up to 2,000 rows a sample", 0, 1, None),
+        Metric("knee", f"images: number of latents that the eye would see ({WIDE_DEFAULT})", 0, math.inf, None, False),
+        Metric("knee_low", "images: the smallest number of latents that a rule finds", 0, math.inf, None, False),
+        Metric("knee_high", "images: the largest number of latents that a rule finds", 0, math.inf, None, False),
+        Metric(
+            "knee_moved", "images: largest less smallest knee over the last half of training", 0, math.inf, None, False
+        ),
+        Metric("knee_found", "images: 1 if the published number lies in knee_low to knee_high", 0, 1, True, False),
+        Metric(
+            "bits",
+            "images: held-out bits a dimension, a density on [0, 1] of images with the method's own noise",
+            -math.inf,
+            math.inf,
+            False,
+            False,
+        ),
+        Metric("bayes", "images: accuracy of the class-conditional normal density of all codes", 0, 1, True, False),
+        Metric("bayes_knee", "images: the same of the leading codes up to the knee", 0, 1, True, False),
+        Metric("bayes_22", "images: the same of the leading 22 codes", 0, 1, True, False),
+        Metric(
+            "probe_knee", "images: accuracy of a linear probe on the leading codes up to the knee", 0, 1, True, False
+        ),
+        Metric("probe_22", "images: accuracy of a linear probe on the leading 22 codes", 0, 1, True, False),
     )
 }
 """All that `Scores.values` may hold, in the order of tables."""

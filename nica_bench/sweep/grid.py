@@ -51,6 +51,7 @@ class Made:
         texts: what a job on another machine makes a method from again.
         resources: of the jobs of a method.
         seeds, inits: of each scenario; where they are None, its own default holds.
+        size: number of cells, with those whose method makes no sense on their scenario.
     """
 
     scenarios: list[Scenario]
@@ -59,6 +60,7 @@ class Made:
     resources: dict[Method, Resources]
     seeds: list[int] | None
     inits: int | None
+    size: int
 
 
 def make_grid(file: SweepFile, flags: Flags, resources: Callable[[Resources], Resources], yes: bool) -> Made:
@@ -104,14 +106,17 @@ def make_grid(file: SweepFile, flags: Flags, resources: Callable[[Resources], Re
     _check_names(texts, extra)
     unique = list(dict.fromkeys(made_scenarios))
     made = list(texts) if chosen else fitting(texts, unique)
-    return Made(unique, made, texts, given, seeds, inits)
+    return Made(unique, made, texts, given, seeds, inits, size)
 
 
 def _size(grid: Grid, seeds: list[int] | None, inits: int | None) -> int:
     """Number of cells that a method has on a grid of scenarios."""
     if seeds is not None and inits is not None:
         return grid.size * len(seeds) * inits
-    scenario = make_scenario(parse_name(grid.text)[0])
+    try:
+        scenario = make_scenario(parse_name(grid.text)[0])
+    except UsageError as error:
+        raise grid.error("name", str(error)) from error
     number = len(parse_seeds(scenario.default_seeds)) if seeds is None else len(seeds)
     return grid.size * number * (scenario.default_inits if inits is None else inits)
 

@@ -25,6 +25,7 @@ from nica_bench.statistics import (
     wilson,
 )
 from nica_bench.statistics.frames import told_letters
+from nica_bench.tables.blind import Arrays, blind_rows, blind_table, is_blind
 from nica_bench.tables.query import Query, TableKind
 from nica_bench.tables.table import Column, Row, Table, bracket, number, short
 
@@ -40,7 +41,9 @@ LEGEND = (
 )
 
 
-def rows_of(records: Sequence[Record], threshold: float = 0.95) -> dict[str, list[dict[str, Any]]]:
+def rows_of(
+    records: Sequence[Record], threshold: float = 0.95, arrays: Arrays | None = None
+) -> dict[str, list[dict[str, Any]]]:
     """The overview of each scenario: methods first, then floors, then bounds, each by median mcc, best first.
 
     A failed cell scores the floor (see `nica_bench.statistics.blocks`), is no success, and is counted.
@@ -48,13 +51,20 @@ def rows_of(records: Sequence[Record], threshold: float = 0.95) -> dict[str, lis
     Args:
         records: no key twice.
         threshold: from which an mcc counts as a success.
+        arrays: gives the arrays of a record; where nobody knows the latents, initialisations are compared by them.
     """
     blocks, _ = blocks_of(records)
-    return {block.scenario: _overview(block, threshold) for block in blocks}
+    return {block.scenario: _rows(block, threshold, arrays) for block in blocks}
+
+
+def _rows(block: Block, threshold: float, arrays: Arrays | None) -> list[dict[str, Any]]:
+    return blind_rows(block, arrays) if is_blind(block) else _overview(block, threshold)
 
 
 def scores_table(title: str, rows: Sequence[Row], threshold: float = 0.95) -> Table:
     """The overview of one scenario, from rows of `rows_of`."""
+    if rows and "bits" in rows[0]:
+        return blind_table(title, rows)
     share = f">{number(threshold, 2)}"
     columns = (
         Column("method", lambda r: r["method"], right=False),
@@ -82,7 +92,9 @@ def scores_table(title: str, rows: Sequence[Row], threshold: float = 0.95) -> Ta
 def _build(collection: Collection, query: Query) -> tuple[list[Table], list[str]]:
     blocks, notes = blocks_of(collection.records)
     if query.metric is None and not query.by:
-        return [scores_table(b.scenario, _overview(b, query.threshold), query.threshold) for b in blocks], notes
+        return [
+            scores_table(b.scenario, _rows(b, query.threshold, collection.arrays), query.threshold) for b in blocks
+        ], notes
     wanted = quantity(query.metric or "mcc", collection.records)
     if not any(wanted.of(r) is not None for r in collection.records):
         raise UsageError(f"no record has the metric '{wanted.name}'; choose another with --metric")

@@ -51,7 +51,11 @@ def _build(collection: Collection, query: Query) -> tuple[list[Table], list[str]
 def _row(block: Block, series: Series) -> dict[str, Any] | None:
     from nica_bench.latents import FAMILIES
 
-    ok = [r for r in series.records.values() if r.status is Status.OK and "slope" in r.scores and _natural(r)]
+    ok = [
+        r
+        for r in series.records.values()
+        if r.status is Status.OK and r.scores.get("slope") is not None and _natural(r)
+    ]
     if not ok or not series.is_method:
         return None
     family = str(ok[0].truth["family"])
@@ -62,9 +66,9 @@ def _row(block: Block, series: Series) -> dict[str, Any] | None:
         "theory": FAMILIES[family].promise.expected if family in FAMILIES else "unknown",
     }
     for name in ("slope", "slope_error"):
-        found = median_interval([r.scores[name] for r in ok])
+        found = median_interval([v for r in ok if (v := r.scores[name]) is not None])
         row |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
-    row["mcc"] = statistics.median(r.scores["mcc"] for r in ok)
+    row["mcc"] = statistics.median(v for r in ok if (v := r.scores["mcc"]) is not None)
     row["loss"] = _median(r.training.get("heldout_loss") for r in ok)
     row["oracle_loss"] = _median(r.truth.get("oracle_loss") for r in ok)
     row["datasets"] = len({seed for seed, _ in series.records})

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from nica_bench.errors import UsageError
-from nica_bench.flows import Flow, Rotation
+from nica_bench.flows import Flow, LearnedRotation, Rotation
 
 
 def test_turns_each_replicate_by_its_own_matrix_and_back(generators):
@@ -25,10 +25,11 @@ def test_bad_sizes(generators):
         Rotation(generators(0), 0)
 
 
+@pytest.mark.parametrize("between", ["rotation", "learned"])
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
 @pytest.mark.parametrize("zero_sum", ["mean", "last"])
-def test_a_flow_on_its_way_to_incompressible_has_its_log_determinant_and_inverse(generators, share, zero_sum):
-    flow = Flow(generators(3, 4), 6, blocks=3, zero_sum=zero_sum, identity=False, rotations=True, dtype=torch.float64)
+def test_a_flow_on_its_way_to_incompressible_has_its_log_determinant_and_inverse(generators, share, zero_sum, between):
+    flow = Flow(generators(3, 4), 6, blocks=3, zero_sum=zero_sum, identity=False, between=between, dtype=torch.float64)
     flow.make_incompressible(share)
     x = torch.randn(2, 6, 5, dtype=torch.float64)
     y, log_det = flow(x)
@@ -43,3 +44,20 @@ def test_a_flow_on_its_way_to_incompressible_has_its_log_determinant_and_inverse
     assert flow.volume_preserving == (share == 1)
     assert (log_det.abs().max() > 1e-3) == (share < 1)
     torch.testing.assert_close(flow.inverse(y), x, rtol=0, atol=1e-10)
+
+
+def test_a_learned_rotation_starts_as_a_permutation_and_stays_orthogonal(generators):
+    rotation = LearnedRotation(generators(0, 1), 5, torch.float64)
+    x = torch.randn(2, 5, 7, dtype=torch.float64)
+    torch.testing.assert_close(rotation(x).sort(1)[0], x.sort(1)[0])
+    torch.nn.init.normal_(rotation.skew)
+    for r in range(2):
+        q = rotation.matrix[r]
+        torch.testing.assert_close(q @ q.T, torch.eye(5, dtype=torch.float64))
+        torch.testing.assert_close(rotation(x)[r], q @ x[r])
+    torch.testing.assert_close(rotation.inverse(rotation(x)), x)
+    assert torch.autograd.gradcheck(lambda s: torch.func.functional_call(rotation, {"skew": s}, (x,)), rotation.skew)
+    with pytest.raises(UsageError, match="at least one generator"):
+        LearnedRotation([], 3)
+    with pytest.raises(UsageError, match="at least 1 feature"):
+        LearnedRotation(generators(0), 0)

@@ -1,0 +1,105 @@
+"""Scoring a fit on data whose latents nobody knows: what is encoded, with which noise, and what is kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nica_bench.contract import checked_codes
+from nica_bench.dataset import Dataset, Split
+from nica_bench.method import Fitted, Method
+from nica_bench.metrics import (
+    LabelledCodes,
+    Scores,
+    class_information,
+    knee_history,
+    score_blind,
+    within_class_sd,
+)
+from nica_bench.metrics.mcc import top_codes
+from nica_bench.seeds import Streams
+
+__all__ = ["LEADING", "LEADING_ROWS", "score_without_latents", "some_rows"]
+
+ROWS = 10_000
+"""Most test images that are encoded, spread over all."""
+FIT_ROWS = 20_000
+"""Most training images from whose codes the class moments and the probe come."""
+LEADING, LEADING_ROWS = 64, 2_000
+"""Leading codes, and test images, of which a record keeps codes: two initialisations are compared on them."""
+NOISE = 0.01
+"""Noise that is added to the images before class information and spectrum are measured: the published augmentation,
+the same for all methods, since the codes of pixels that never change have no density without it."""
+
+
+def some_rows(split: Split, count: int) -> Split:
+    """Up to so many rows, spread evenly over a split: the same whatever the method and its seed."""
+    if len(split.u) <= count:
+        return split
+    rows = np.linspace(0, len(split.u) - 1, count).astype(np.intp)
+    return Split(split.x[rows], split.u[rows])
+
+
+def score_without_latents(
+    method: Method,
+    data: Dataset,
+    fitted: Fitted,
+    importance: NDArray[Any],
+    test: Split,
+    codes: NDArray[Any],
+    streams: Streams,
+) -> tuple[Scores, dict[str, float], list[str], dict[str, NDArray[Any]]]:
+    """Score one fit.
+
+    Args:
+        method, data, fitted: the fit.
+        importance: its checked ranking, shape (m,).
+        test, codes: test images, and their checked codes (N, m).
+        streams: of the fit.
+
+    Returns:
+        The scores, the class information, notes, and arrays for the record.
+    """
+    scores = score_blind(
+        importance,
+        knows_dimension=method.knows_dimension,
+        heldout_loss=fitted.heldout_loss,
+        history=fitted.history,
+        published=data.truth.get("paper_latents"),
+    )
+    top = top_codes(importance, LEADING)
+    keep = np.linspace(0, len(codes) - 1, min(LEADING_ROWS, len(codes))).astype(np.intp)
+    arrays: dict[str, NDArray[Any]] = {
+        "leading_codes": codes[np.ix_(keep, top)].astype(np.float32),
+        "leading_u": test.u[keep],
+        **{f"history_{name}": values for name, values in fitted.history.items()},
+        **{f"history_{name}": values for name, values in knee_history(fitted.history).items()},
+    }
+    if not np.isfinite(codes).all():
+        return scores, {}, [], arrays
+    generator = streams.numpy("evaluation noise")
+    noisy = _encode(method, fitted, test, generator)
+    arrays["test_spectrum"] = within_class_sd(noisy)
+    if _sees_labels(method, fitted, data, test):
+        note = "its codes are made with the label in hand: how well they tell the classes apart says nothing"
+        return scores, {}, [note], arrays
+    knee = int(scores.values["knee"]) if "knee" in scores.values else codes.shape[1]
+    train = _encode(method, fitted, some_rows(data.train, FIT_ROWS), generator)
+    return scores, class_information(train, noisy, importance, knee), [], arrays
+
+
+def _encode(method: Method, fitted: Fitted, split: Split, generator: np.random.Generator) -> LabelledCodes:
+    x = split.x + np.float32(NOISE) * generator.standard_normal(split.x.shape, np.float32)
+    return LabelledCodes(checked_codes(method, fitted, Split(x, split.u), "noisy"), split.u)
+
+
+def _sees_labels(method: Method, fitted: Fitted, data: Dataset, test: Split) -> bool:
+    """Whether the codes of some images change when they are given other labels."""
+    if not method.uses_conditions:
+        return False
+    few = Split(test.x[:100].copy(), test.u[:100].copy())
+    other = Split(few.x, (few.u + 1) % data.conditions)
+    found = [checked_codes(method, fitted, split, "test") for split in (few, other)]
+    return not np.allclose(found[0], found[1], rtol=1e-4, atol=1e-5)

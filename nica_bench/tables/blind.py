@@ -1,0 +1,136 @@
+"""The overview of a scenario whose latents nobody knows: what can be said of a method all the same."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nica_bench.metrics import Consistency, consistency
+from nica_bench.record import Record, Status
+from nica_bench.statistics import Block, Series
+from nica_bench.statistics.frames import told_letters
+from nica_bench.tables.table import Column, Row, Table, number
+
+__all__ = ["Arrays", "blind_rows", "blind_table", "is_blind"]
+
+Arrays = Callable[[Record], Mapping[str, NDArray[Any]]]
+"""The arrays of a record by name."""
+
+LEGEND = (
+    "Nobody knows the latents here, so what compares codes with them is not applicable. told: u conditions, n "
+    "dimension. knee: number of latents by the largest log gap past the first five, in [] the interval of all rules. "
+    "moved: how far it moved over the last half of training. bits: held out, a dimension, on images with noise .01. "
+    "bayes: accuracy of naive Bayes on all codes, and on the leading 22. probe: of a linear probe on the leading 22. "
+    "again: mean correlation with the leading codes of another initialisation, in () its chance level."
+)
+NAMES = ("bits", "knee", "knee_low", "knee_high", "knee_moved", "bayes", "bayes_knee", "bayes_22", "probe_22")
+
+
+def is_blind(block: Block) -> bool:
+    """Whether nobody knows the latents of a scenario, by its finished records."""
+    done = [r for s in block.series for r in s.records.values() if r.status is Status.OK]
+    return bool(done) and all(r.scores.get("mcc") is None for r in done)
+
+
+def blind_rows(block: Block, arrays: Arrays | None) -> list[dict[str, Any]]:
+    """A row a method, methods before floors, lowest bits first.
+
+    Args:
+        block: of a scenario whose latents nobody knows.
+        arrays: gives the arrays of a record, from which initialisations are compared; None leaves that out.
+    """
+    rows = [_row(series, arrays) for series in block.series]
+    infinite = float("inf")
+    return sorted(
+        rows, key=lambda r: (r["kind"] != "method", infinite if r["bits"] is None else r["bits"], r["method"])
+    )
+
+
+def blind_table(title: str, rows: Sequence[Row]) -> Table:
+    """The table of rows of `blind_rows`; what is not applicable is n/a."""
+    columns = (
+        Column("method", lambda r: r["method"], right=False),
+        Column("told", lambda r: r["told"], right=False),
+        Column("knee", _knee, lambda r: r["knee"]),
+        Column("moved", lambda r: _whole(r["knee_moved"]), lambda r: r["knee_moved"], drop=1),
+        Column("bits", lambda r: _value(r["bits"]), lambda r: r["bits"]),
+        Column("bayes", lambda r: _value(r["bayes"]), lambda r: r["bayes"]),
+        Column("22", lambda r: _value(r["bayes_22"]), lambda r: r["bayes_22"], drop=3),
+        Column("probe", lambda r: _value(r["probe_22"]), lambda r: r["probe_22"], drop=2),
+        Column("again", _again, lambda r: r["consistency"]),
+        Column("mcc", lambda r: "n/a", lambda r: None, drop=4),
+        Column("s", lambda r: number(r["seconds"], 1), lambda r: r["seconds"]),
+        Column("fail", lambda r: f"{r['failed']}/{r['cells']}", lambda r: r["failed"]),
+    )
+    return Table(title, columns, rows, LEGEND, lambda r: (r["kind"] != "method", False), lambda r: False)
+
+
+def _row(series: Series, arrays: Arrays | None) -> dict[str, Any]:
+    done = [r for r in series.records.values() if r.status is Status.OK]
+    seconds = [v for r in done if isinstance(v := r.cost.get("wall_seconds"), (int, float))]
+    found = _consistency(series, arrays) if arrays is not None else []
+    return {
+        "method": series.method,
+        "kind": series.first.kind,
+        "told": told_letters(series.first.told),
+        **{name: _median([v for r in done if (v := r.scores.get(name)) is not None]) for name in NAMES},
+        "consistency": _median([c.mcc for c in found]),
+        "consistency_within": _median([c.within for c in found]),
+        "consistency_chance": _median([c.chance for c in found]),
+        "pairs": len(found),
+        "seconds": sum(seconds) / len(seconds) if seconds else None,
+        "failed": sum(r.status is not Status.OK for r in series.records.values()),
+        "cells": len(series.records),
+        "seeds": sorted({seed for seed, _ in series.records}),
+        "mcc": None,
+        "best": False,
+    }
+
+
+def _consistency(series: Series, arrays: Arrays) -> list[Consistency]:
+    """Of each two initialisations on the same data, over as many leading codes as the smaller knee, or all if told."""
+    by_seed: dict[int, list[Record]] = {}
+    for (seed, _), record in sorted(series.records.items()):
+        if record.status is Status.OK:
+            by_seed.setdefault(seed, []).append(record)
+    found = []
+    for seed, records in by_seed.items():
+        for a, b in itertools.combinations(records, 2):
+            first, second = arrays(a), arrays(b)
+            if "leading_codes" not in first or "leading_codes" not in second:
+                continue
+            knees = [int(v) for r in (a, b) if (v := r.scores.get("knee")) is not None]
+            k = max(1, min([*knees, first["leading_codes"].shape[1], second["leading_codes"].shape[1]]))
+            one, other, labels = first["leading_codes"][:, :k], second["leading_codes"][:, :k], first["leading_u"]
+            if np.isfinite(one).all() and np.isfinite(other).all() and np.array_equal(labels, second["leading_u"]):
+                found.append(consistency(one, other, labels, np.random.default_rng(seed)))
+    return found
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return statistics.median(values) if values else None
+
+
+def _value(value: float | None) -> str:
+    return "n/a" if value is None else number(value)
+
+
+def _whole(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.0f}"
+
+
+def _knee(row: Row) -> str:
+    if row["knee"] is None:
+        return "n/a"
+    return f"{row['knee']:.0f} [{row['knee_low']:.0f} {row['knee_high']:.0f}]"
+
+
+def _again(row: Row) -> str:
+    if row["consistency"] is None:
+        return "n/a"
+    return f"{number(row['consistency'])} ({number(row['consistency_chance'])})"
