@@ -178,10 +178,12 @@ class _Rows:
         found = self.parsed(name)
         if name != "provenance":
             return found
-        times = zip(*(self.values(key) for key in _TIMES), strict=True)
+        started, ended = (self.values(key) for key in _TIMES)
         return [
-            made | {key: time for key, time in zip(_TIMES, pair, strict=True) if time is not None}
-            for made, pair in zip(found, times, strict=True)
+            {**made, "started": first, "ended": last}
+            if first is not None and last is not None
+            else made | {key: time for key, time in zip(_TIMES, (first, last), strict=True) if time is not None}
+            for made, first, last in zip(found, started, ended, strict=True)
         ]
 
     def packed_arrays(self, i: int) -> bytes | None:

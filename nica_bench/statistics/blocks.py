@@ -8,6 +8,7 @@ worth more than the method's own worst finished cell, so that failing cannot pay
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -102,9 +103,9 @@ class Outcomes:
     @cached_property
     def _by_dataset(self) -> dict[int, float]:
         found: dict[int, list[float]] = {}
-        for (seed, _), value in zip(self.cells, self.values, strict=True):
-            if np.isfinite(value):
-                found.setdefault(seed, []).append(float(value))
+        for (seed, _), value in zip(self.cells, self.values.tolist(), strict=True):
+            if math.isfinite(value):
+                found.setdefault(seed, []).append(value)
         return {seed: sum(values) / len(values) for seed, values in found.items()}
 
     def success_by_dataset(self, threshold: float) -> dict[int, float]:
@@ -132,6 +133,11 @@ class Block:
         """Data seeds that any of the methods has: what each of them answers for."""
         return sorted({seed for s in self.series for seed, _ in s.records})
 
+    @cached_property
+    def _known(self) -> dict[str, dict[str, Outcomes]]:
+        """Results that were asked for, by the name of the quantity."""
+        return {}
+
     @property
     def spec(self) -> CellSpec:
         """A cell that stands for the scenario: its name, parameters and version."""
@@ -144,8 +150,10 @@ class Block:
 
     def results(self, quantity: Quantity) -> dict[str, Outcomes]:
         """A quantity of every series on all datasets of the scenario, by the label of the method."""
-        floors = self._floors(quantity)
-        return {s.method: self._outcomes(s, quantity, floors) for s in self.series}
+        if quantity.name not in self._known:
+            floors = self._floors(quantity)
+            self._known[quantity.name] = {s.method: self._outcomes(s, quantity, floors) for s in self.series}
+        return self._known[quantity.name]
 
     def outcomes(self, series: Series, quantity: Quantity) -> Outcomes:
         """A quantity of a series on all datasets of the scenario, the series' own and the others'."""
@@ -165,23 +173,28 @@ class Block:
         told = series.first.told
         floor = next((f for other, f in floors if not any(other.first.told[k] and not told[k] for k in told)), None)
         cells = tuple((seed, init) for seed in self.seeds for init in series.inits)
-        values, ok, bad = np.full(len(cells), np.nan), np.zeros(len(cells), bool), np.zeros(len(cells), bool)
-        failed = missing = 0
+        numbers: list[float] = []
+        reached: list[bool] = []
+        bad: list[int] = []
+        missing = 0
         for i, cell in enumerate(cells):
             record = series.records.get(cell)
-            bad[i] = record is None or record.status is not Status.OK
-            if record is None:
-                missing += 1
-            elif record.status is not Status.OK:
-                failed += 1
-            elif (value := quantity.of(record)) is not None:
-                values[i], ok[i] = value, True
+            value = None
+            if record is None or record.status is not Status.OK:
+                bad.append(i)
+                missing += record is None
+            else:
+                value = quantity.of(record)
+            numbers.append(math.nan if value is None else value)
+            reached.append(value is not None)
+        failed = len(bad) - missing
+        values, ok = np.array(numbers, dtype=np.float64), np.array(reached, dtype=bool)
         # A method that was told n, for one, finishes without an estimate of n: then there is nothing to fill in.
         if quantity.scored and quantity.higher_is_better is not None and (ok.any() or not series.finished):
             worst = None
             if ok.any():
                 worst = float(values[ok].min() if quantity.higher_is_better else values[ok].max())
-            for i in map(int, np.flatnonzero(bad)):
+            for i in bad:
                 # With no floor among the records the end of the scale is what is left.
                 level = quantity.worst if floor is None else floor.scores.get(cells[i][0], floor.level)
                 values[i] = level if worst is None or quantity.better(worst, level) else worst
