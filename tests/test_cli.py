@@ -359,9 +359,16 @@ def test_the_readme_has_commands():
 
 
 @pytest.mark.parametrize("command", _readme_commands())
-def test_commands_of_the_readme(command, tmp_path, call):
+def test_commands_of_the_readme(command, tmp_path, call, monkeypatch):
     _run_example(tmp_path)
+    monkeypatch.setenv("NICA_BENCH_DATA", str(tmp_path))
     arguments = shlex.split(command)
+    if arguments[-1] == "mnist":
+        # it needs files: that it is understood shows in what is missing
+        code, _, said = call(*arguments)
+        assert code == 2
+        assert "'nica-bench data mnist' downloads them" in said
+        return
     if arguments[0] == "run":
         code, _, said = call(*arguments, "--dry-run")
         assert "to run" in said
