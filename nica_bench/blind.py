@@ -74,7 +74,6 @@ def score_without_latents(
     arrays: dict[str, NDArray[Any]] = {
         "leading_codes": codes[np.ix_(keep, top)].astype(np.float32),
         "leading_u": test.u[keep],
-        **{f"history_{name}": values for name, values in fitted.history.items()},
         **{f"history_{name}": values for name, values in knee_history(fitted.history).items()},
     }
     if not np.isfinite(codes).all():

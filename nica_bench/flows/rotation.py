@@ -31,10 +31,7 @@ class Rotation(nn.Module):
 
     def __init__(self, generators: Sequence[torch.Generator], features: int, dtype: torch.dtype | None = None) -> None:
         super().__init__()
-        if not generators:
-            raise UsageError("expected at least one generator, one a replicate, got none")
-        if features < 1:
-            raise UsageError(f"expected at least 1 feature to rotate, got {features}")
+        _check(generators, features)
         matrices = []
         for generator in generators:
             q, r = torch.linalg.qr(torch.randn(features, features, dtype=torch.float64, generator=generator))
@@ -74,10 +71,7 @@ class LearnedRotation(nn.Module):
 
     def __init__(self, generators: Sequence[torch.Generator], features: int, dtype: torch.dtype | None = None) -> None:
         super().__init__()
-        if not generators:
-            raise UsageError("expected at least one generator, one a replicate, got none")
-        if features < 1:
-            raise UsageError(f"expected at least 1 feature to rotate, got {features}")
+        _check(generators, features)
         dtype = dtype or torch.get_default_dtype()
         identity = torch.eye(features, dtype=dtype)
         self.register_buffer(
@@ -100,3 +94,10 @@ class LearnedRotation(nn.Module):
     def inverse(self, y: Tensor) -> Tensor:
         """Args: y, shape (R, D, B). Returns: the x with forward(x) = y, up to rounding."""
         return torch.bmm(self.matrix.mT, y)
+
+
+def _check(generators: Sequence[torch.Generator], features: int) -> None:
+    if not generators:
+        raise UsageError("expected at least one generator, one a replicate, got none")
+    if features < 1:
+        raise UsageError(f"expected at least 1 feature to rotate, got {features}")

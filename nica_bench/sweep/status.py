@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from nica_bench.errors import NicaBenchError
 from nica_bench.record import Status
 from nica_bench.store import Store
 from nica_bench.sweep.clusters import Cluster
 from nica_bench.sweep.job import read_begun
 from nica_bench.sweep.journal import Journal
+from nica_bench.tally import outlines
 
 __all__ = ["Line", "Overview", "overview"]
-
-_STATUS = re.compile(rb'"status": ?"([a-z]+)"')
 
 
 @dataclass
@@ -74,7 +70,7 @@ def overview(store: Store, clusters: Iterable[Cluster]) -> Overview:
     journal = Journal(store.folder)
     plan = journal.plan()
     arrays = journal.open_arrays()
-    there = _statuses(store)
+    there = {outline.key: outline.status.value for outline in outlines(store)}
     work: dict[str, str] = {}
     answered = True
     done = left = 0
@@ -114,26 +110,3 @@ def overview(store: Store, clusters: Iterable[Cluster]) -> Overview:
     begun_at = min((a.created for a in arrays), default=time.time())
     eta = (time.time() - begun_at) / done * left if done and left and work else None
     return Overview(lines, eta, answered, journal.submitter())
-
-
-def _statuses(store: Store) -> dict[str, str]:
-    """Status by key, read without taking the records apart; a file that is no record counts as none."""
-    found = {}
-    try:
-        names = os.listdir(store.cells)
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise NicaBenchError(f"cannot list {store.cells}: {error.strerror}") from error
-    folder = os.fspath(store.cells)
-    for name in names:
-        if len(name) != 69 or not name.endswith(".json"):
-            continue
-        try:
-            with open(f"{folder}/{name}", "rb") as file:
-                match = _STATUS.search(file.read())
-        except OSError:
-            continue
-        if match:
-            found[name[:64]] = match[1].decode()
-    return found

@@ -14,6 +14,7 @@ from nica_bench.metrics import Consistency, consistency
 from nica_bench.record import Record, Status
 from nica_bench.statistics import Block, Series
 from nica_bench.statistics.frames import told_letters
+from nica_bench.tables.seconds import mean_seconds, seconds_text
 from nica_bench.tables.table import Column, Row, Table, number
 
 __all__ = ["Arrays", "blind_rows", "blind_table", "is_blind"]
@@ -75,7 +76,7 @@ def blind_table(title: str, rows: Sequence[Row]) -> Table:
         Column("probe", lambda r: _value(r["probe_22"]), lambda r: r["probe_22"], drop=2),
         Column("again", _again, lambda r: r["consistency"]),
         Column("mcc", lambda r: "n/a", lambda r: None, drop=4),
-        Column("s", lambda r: number(r["seconds"], 1), lambda r: r["seconds"]),
+        Column("s", seconds_text, lambda r: r["seconds_low"]),
         Column("fail", lambda r: f"{r['failed']}/{r['cells']}", lambda r: r["failed"]),
     )
     caption = LEGEND
@@ -90,7 +91,6 @@ def blind_table(title: str, rows: Sequence[Row]) -> Table:
 
 def _row(series: Series, arrays: Arrays | None) -> dict[str, Any]:
     done = [r for r in series.records.values() if r.status is Status.OK]
-    seconds = [v for r in done if isinstance(v := r.cost.get("wall_seconds"), (int, float))]
     found = _consistency(series, arrays) if arrays is not None else []
     return {
         "method": series.method,
@@ -103,7 +103,7 @@ def _row(series: Series, arrays: Arrays | None) -> dict[str, Any]:
         "pairs": len(found),
         "published": next((v for r in done if isinstance(v := r.truth.get("paper_latents"), int)), None),
         "images": next((str(v) for r in done if (v := r.truth.get("images"))), None),
-        "seconds": sum(seconds) / len(seconds) if seconds else None,
+        **mean_seconds(series),
         "failed": sum(r.status is not Status.OK for r in series.records.values()),
         "cells": len(series.records),
         "seeds": sorted({seed for seed, _ in series.records}),

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from nica_bench.collection import Collection, machine_of
 from nica_bench.errors import UsageError, did_you_mean
-from nica_bench.record import Record, Status
+from nica_bench.record import Record
 from nica_bench.statistics import (
     Block,
     Estimate,
@@ -27,6 +27,7 @@ from nica_bench.statistics import (
 from nica_bench.statistics.frames import told_letters
 from nica_bench.tables.blind import Arrays, blind_rows, blind_table, is_blind
 from nica_bench.tables.query import Query, TableKind
+from nica_bench.tables.seconds import mean_seconds, seconds_text
 from nica_bench.tables.table import Column, Row, Table, bracket, number, short
 
 __all__ = ["KIND", "rows_of", "scores_table"]
@@ -75,7 +76,7 @@ def scores_table(title: str, rows: Sequence[Row], threshold: float = 0.95) -> Ta
         Column("within", lambda r: number(r["mcc_within"]), lambda r: r["mcc_within"], drop=1),
         Column("best", lambda r: number(r["mcc_best"]), lambda r: r["mcc_best"], drop=3),
         Column("dim", lambda r: number(r["dimension_correct"], 2), lambda r: r["dimension_correct"]),
-        Column("s", _seconds, lambda r: r["seconds_low"]),
+        Column("s", seconds_text, lambda r: r["seconds_low"]),
         Column("fail", _failures, lambda r: r["failed"] + r["missing"]),
     )
     caption = LEGEND
@@ -145,7 +146,7 @@ def _overview(block: Block, threshold: float) -> list[dict[str, Any]]:
                 "mcc_within": medians["mcc_within"][series.method],
                 "mcc_best": medians["mcc_best"][series.method],
                 "dimension_correct": None if told["dimension"] else _share(found[series.method]),
-                **_mean_seconds(series),
+                **mean_seconds(series),
                 "failed": outcomes.failed,
                 "missing": outcomes.missing,
                 "cells": len(outcomes.cells),
@@ -185,26 +186,6 @@ def _share(outcomes: Outcomes) -> float | None:
     """Share of datasets whose dimension was found; a failure has found none."""
     found = outcomes.success_by_dataset(1.0)
     return sum(found.values()) / len(found) if found else None
-
-
-def _mean_seconds(series: Series) -> dict[str, float | None]:
-    """Mean seconds a dataset; where the records come from several machines, the range of the machines' own means."""
-    seconds = quantity("seconds")
-    by_machine: dict[tuple[Any, ...], list[float]] = {}
-    for record in series.records.values():
-        if record.status is Status.OK and (value := seconds.of(record)) is not None:
-            by_machine.setdefault(machine_of(record), []).append(value)
-    means = [sum(values) / len(values) for values in by_machine.values()]
-    if not means:
-        return dict.fromkeys(("seconds", "seconds_low", "seconds_high"))
-    return {"seconds": means[0] if len(means) == 1 else None, "seconds_low": min(means), "seconds_high": max(means)}
-
-
-def _seconds(row: Row) -> str:
-    low, high = row["seconds_low"], row["seconds_high"]
-    if low is None:
-        return "-"
-    return f"{low:.1f}" if row["seconds"] is not None else f"{low:.1f}-{high:.1f}"
 
 
 # One metric, rows by whatever is asked
