@@ -17,11 +17,11 @@ from nica_bench.cli.experiment import verdict_lines, verdicts_json, without
 from nica_bench.cli.flags import scenario_with
 from nica_bench.cli.progress import cells_text, reporting
 from nica_bench.environment import check_device_name
-from nica_bench.errors import UsageError, did_you_mean
+from nica_bench.errors import UsageError
 from nica_bench.experiments import Experiment, judge, make_experiment
 from nica_bench.method import Method
 from nica_bench.parameters import parse_name
-from nica_bench.plan import fitting, parse_seeds, parse_statuses, seeds_text
+from nica_bench.plan import check_names, fitting, parse_seeds, parse_statuses, seeds_text
 from nica_bench.record import Record, Status
 from nica_bench.registry import make_method, method_file, method_types, scenario_file
 from nica_bench.runner import Plan, execute, make_plan
@@ -150,13 +150,7 @@ def _experiment(name: str | None, scenario: Sequence[str] | None) -> Experiment 
 def _methods(names: Sequence[str], extra: Mapping[str, Mapping[str, str]]) -> list[Method]:
     """The methods, each once, with their parameters from -p."""
     methods = list(dict.fromkeys(make_method(name, extra) for name in names))
-    owners: dict[str, type[Method]] = {}
-    for m in methods:
-        if owners.setdefault(m.name, type(m)) is not type(m):
-            raise UsageError(f"two methods are called '{m.name}': give the one in the file another name")
-    for owner in extra:
-        if owner not in owners:
-            raise UsageError(f"-p {owner}.…: '{owner}' is not among the methods; {did_you_mean(owner, owners)}")
+    check_names(methods, extra, "-p ")
     return methods
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.method import Method
 from nica_bench.parameters import parameters_of, parse_name
-from nica_bench.plan import fitting, parse_seeds
+from nica_bench.plan import check_names, fitting, parse_seeds
 from nica_bench.registry import make_method, make_scenario, method_file, method_types
 from nica_bench.scenario import Scenario
 from nica_bench.sweep.file import Grid, SweepFile
@@ -103,7 +103,7 @@ def make_grid(file: SweepFile, flags: Flags, resources: Callable[[Resources], Re
             _, bracket, rest = method.label.partition("[")
             texts.setdefault(method, method.label if path is None else str(path) + bracket + rest)
             given.setdefault(method, resources(grid.resources or file.resources))
-    _check_names(texts, extra)
+    check_names(texts, extra)
     unique = list(dict.fromkeys(made_scenarios))
     made = list(texts) if chosen else fitting(texts, unique)
     return Made(unique, made, texts, given, seeds, inits, size)
@@ -167,13 +167,3 @@ def _culprit(grid: Grid, make: Callable[[str], T]) -> str | None:
             except UsageError:
                 return key
     return None
-
-
-def _check_names(methods: Mapping[Method, str], extra: Mapping[str, object]) -> None:
-    owners: dict[str, type[Method]] = {}
-    for method in methods:
-        if owners.setdefault(method.name, type(method)) is not type(method):
-            raise UsageError(f"two methods are called '{method.name}': give the one in the file another name")
-    for owner in extra:
-        if owner not in owners:
-            raise UsageError(f"{owner}.…: '{owner}' is not among the methods; {did_you_mean(owner, owners)}")
