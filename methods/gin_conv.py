@@ -42,7 +42,7 @@ class ImageFlowMethod(TorchMethod):
 
     uses_conditions: ClassVar[bool] = True
     replicated: ClassVar[bool] = False
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     smallest_group: ClassVar[int] = 1
     large: ClassVar[bool] = True
     invertible: ClassVar[bool] = True

@@ -14,6 +14,7 @@ from nica_bench.metrics import (
     LabelledCodes,
     Scores,
     class_information,
+    class_moments,
     knee_history,
     score_blind,
     within_class_sd,
@@ -29,6 +30,8 @@ FIT_ROWS = 20_000
 """Most training images from whose codes the class moments and the probe come."""
 LEADING, LEADING_ROWS = 64, 2_000
 """Leading codes, and test images, of which a record keeps codes: two initialisations are compared on them."""
+EXAMPLES = 2
+"""Test images of each class that a record keeps, for figures of what the codes do to them."""
 NOISE = 0.01
 """Noise that is added to the images before class information and spectrum are measured: the published augmentation,
 the same for all methods, since the codes of pixels that never change have no density without it."""
@@ -65,7 +68,7 @@ def score_without_latents(
     scores = score_blind(
         importance,
         knows_dimension=method.knows_dimension,
-        heldout_loss=fitted.heldout_loss,
+        heldout_loss=fitted.heldout_loss if fitted.loss is None else _loss(method, fitted, test),
         history=fitted.history,
         published=data.truth.get("paper_latents"),
     )
@@ -74,6 +77,7 @@ def score_without_latents(
     arrays: dict[str, NDArray[Any]] = {
         "leading_codes": codes[np.ix_(keep, top)].astype(np.float32),
         "leading_u": test.u[keep],
+        **_examples(test),
         **{f"history_{name}": values for name, values in knee_history(fitted.history).items()},
     }
     if not np.isfinite(codes).all():
@@ -81,12 +85,26 @@ def score_without_latents(
     generator = streams.numpy("evaluation noise")
     noisy = _encode(method, fitted, test, generator)
     arrays["test_spectrum"] = within_class_sd(noisy)
+    train = _encode(method, fitted, some_rows(data.train, FIT_ROWS), generator)
+    arrays["class_means"], arrays["class_sds"] = class_moments(train, data.conditions)
     if _sees_labels(method, fitted, data, test):
         note = "its codes are made with the label in hand: how well they tell the classes apart says nothing"
         return scores, {}, [note], arrays
     knee = int(scores.values["knee"]) if "knee" in scores.values else codes.shape[1]
-    train = _encode(method, fitted, some_rows(data.train, FIT_ROWS), generator)
     return scores, class_information(train, noisy, importance, knee), [], arrays
+
+
+def _loss(method: Method, fitted: Fitted, test: Split) -> float | None:
+    """Held-out loss of the test images, which had no part in any choice; None where it is not finite."""
+    assert fitted.loss is not None, "the caller has looked"
+    value = fitted.loss(test.x, test.u if method.uses_conditions else None)
+    return value if np.isfinite(value) else None
+
+
+def _examples(test: Split) -> dict[str, NDArray[Any]]:
+    """The first test images of each class, class by class."""
+    rows = np.concatenate([np.flatnonzero(test.u == c)[:EXAMPLES] for c in np.unique(test.u)])
+    return {"example_x": test.x[rows].astype(np.float32), "example_u": test.u[rows]}
 
 
 def _encode(method: Method, fitted: Fitted, split: Split, generator: np.random.Generator) -> LabelledCodes:

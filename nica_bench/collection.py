@@ -64,6 +64,13 @@ class Collection:
         except (OSError, ValueError, zipfile.BadZipFile) as error:
             raise StoreError(f"the arrays of {record.spec.short} cannot be read: {reason(error)}") from error
 
+    def weights(self, record: Record) -> dict[str, NDArray[Any]]:
+        """The weights of a record's fit by name, which lie beside the records. Raises StoreError where they don't."""
+        store = self.stores[record.key]
+        if isinstance(store, Pack):
+            store = Store(store.path.parent)
+        return store.weights(record.key)
+
     def select(
         self,
         scenarios: Sequence[str] = (),

@@ -81,6 +81,7 @@ class Fitted:
         importance: the method's own ranking of its codes, shape (D',), larger is more important; made without z.
         rankings: other rankings by name, shape (D',) each, kept beside the codes.
         heldout_loss: loss on validation data, where the method has one; nats per observed dimension for densities.
+        loss: the same of any observations x (N, D) and conditions u (N,), or None where the method does not use them.
         training: facts of the fit for the record: steps, learnable parameters, ...
         loss_curve: training loss at every step, shape (steps,).
         diverged: why the fit is of no use although it ended, or None.
@@ -94,6 +95,7 @@ class Fitted:
     importance: NDArray[np.floating[Any]]
     rankings: Mapping[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
     heldout_loss: float | None = None
+    loss: Callable[[Floats, Integers | None], float] | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
     loss_curve: NDArray[np.floating[Any]] | None = None
     diverged: str | None = None

@@ -9,6 +9,7 @@ import pytest
 
 from nica_bench import Fitted, Method
 from nica_bench.collection import collect
+from nica_bench.errors import UsageError
 from nica_bench.metrics import METRICS
 from nica_bench.plan import Group, make_cells, unfit
 from nica_bench.record import Record, Status
@@ -119,3 +120,41 @@ def test_the_table_holds_the_interval_against_the_published_number(tmp_path, mon
     outcome(tmp_path, make_method("pca", {}), scenario="digits[samples=1000]")  # data that were not made before
     (table,), _ = table_kind("scores").build(collect([tmp_path]), Query())
     assert "The paper counts 12 latents in these data: in the interval of pca." in table.caption
+
+
+def test_bits_are_those_of_the_test_images(tmp_path):
+    """They are the loss of images that no choice has seen, not of those that settings were chosen on."""
+    method = make_method("gin-conv[steps=3]")
+    (record,), store = outcome(tmp_path, method)
+    data = make_scenario("digits").generate(0)
+    codes = method.restore(store.weights(record.key), make_scenario("digits")).encode(data.test.x, data.test.u)
+    sds = np.sqrt([codes[data.test.u == c].var(0) for c in range(10)])
+    share = np.bincount(data.test.u) / len(data.test.u)
+    clean = float((share @ np.log(sds)).mean() + 0.5 * np.log(2 * np.pi * np.e)) / np.log(2)
+    assert record.scores["bits"] == pytest.approx(clean, abs=1.5)  # of images without noise: constant pixels differ
+    assert record.scores["bits"] != record.training.get("heldout_loss")
+
+
+def test_a_model_of_images_is_there_again_from_its_record(tmp_path):
+    from nica_bench.image_model import image_model
+
+    (record,), _ = outcome(tmp_path, make_method("gin-conv[steps=3]"))
+    model = image_model(collect([tmp_path]), record)
+    assert (model.side, model.classes, len(model.u)) == (8, 10, 20)
+    np.testing.assert_array_equal(model.u, np.repeat(np.arange(10), 2))
+    back = model.images(model.encode(model.x, model.u))
+    np.testing.assert_allclose(back.reshape(20, 64), model.x, atol=1e-4)
+    data = make_scenario("digits").generate(0)
+    means = [model.encode(data.train.x, data.train.u)[data.train.u == c].mean(0) for c in range(10)]
+    np.testing.assert_allclose(model.means, means, atol=0.02)  # those of images with noise
+    spread = np.sqrt((model.sds**2).mean(0))
+    assert (spread[model.order[:5]].min() >= spread[model.order[5:]].max() * 0.8).all()
+
+
+def test_a_record_without_weights_has_no_model(tmp_path):
+    from nica_bench.image_model import image_model
+    from nica_bench.store import StoreError
+
+    (record,), _ = outcome(tmp_path, make_method("pca"))
+    with pytest.raises((StoreError, UsageError)):
+        image_model(collect([tmp_path]), record)

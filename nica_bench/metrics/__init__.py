@@ -1,6 +1,13 @@
 """Metrics: pure functions of latents, codes, conditions and a method's own ranking."""
 
-from nica_bench.metrics.blind import LabelledCodes, class_information, knee_history, score_blind, within_class_sd
+from nica_bench.metrics.blind import (
+    LabelledCodes,
+    class_information,
+    class_moments,
+    knee_history,
+    score_blind,
+    within_class_sd,
+)
 from nica_bench.metrics.classes import bayes_accuracy, probe_accuracy
 from nica_bench.metrics.consistency import Consistency, consistency
 from nica_bench.metrics.correlation import correlation, ranks, remove_condition_means, standardise, usable
@@ -32,6 +39,7 @@ __all__ = [
     "assign",
     "bayes_accuracy",
     "class_information",
+    "class_moments",
     "consistency",
     "correlation",
     "estimate_dimension",

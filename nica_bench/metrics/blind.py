@@ -16,7 +16,15 @@ from nica_bench.metrics.knee import DEFAULT_RULE, WIDE_DEFAULT, estimate_dimensi
 from nica_bench.metrics.mcc import Assignment, top_codes
 from nica_bench.metrics.scores import Scores
 
-__all__ = ["PAPER_CODES", "LabelledCodes", "class_information", "knee_history", "score_blind", "within_class_sd"]
+__all__ = [
+    "PAPER_CODES",
+    "LabelledCodes",
+    "class_information",
+    "class_moments",
+    "knee_history",
+    "score_blind",
+    "within_class_sd",
+]
 
 PAPER_CODES = 22
 """Codes that the paper finds meaningful on EMNIST; accuracies of so many stand beside those of the own knee."""
@@ -109,3 +117,12 @@ def within_class_sd(sample: LabelledCodes) -> Matrix:
     variances = [sample.codes[sample.u == c].astype(np.float64).var(0) for c in present]
     spectrum: Matrix = np.sqrt(np.mean(variances, axis=0))
     return spectrum
+
+
+def class_moments(sample: LabelledCodes, classes: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and sd of every code in every class, shape (classes, m) each; NaN for a class with no rows."""
+    moments = np.full((2, classes, sample.codes.shape[1]), np.nan, np.float32)
+    for c in np.unique(sample.u):
+        codes = sample.codes[sample.u == c].astype(np.float64)
+        moments[:, c] = codes.mean(0), codes.std(0)
+    return moments[0], moments[1]

@@ -25,7 +25,7 @@ Arrays = Callable[[Record], Mapping[str, NDArray[Any]]]
 LEGEND = (
     "Nobody knows the latents here, so what compares codes with them is not applicable. told: u conditions, n "
     "dimension. knee: number of latents by the largest log gap past the first five, in [] the interval of all rules. "
-    "moved: how far it moved over the last half of training. bits: held out, a dimension, on images with noise .01. "
+    "moved: how far it moved over the last half of training. bits: of the test images, a dimension, with noise .01. "
     "bayes: accuracy of naive Bayes on all codes, and on the leading 22. probe: of a linear probe on the leading 22. "
     "again: mean correlation with the leading codes of another initialisation, in () its chance level."
 )

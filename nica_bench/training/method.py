@@ -167,6 +167,7 @@ class TorchMethod(Method):
                 importance=importance[r],
                 rankings={name: values[r] for name, values in rankings.items()},
                 heldout_loss=float(held_out_loss[r]) / D,
+                loss=fitted.loss,
                 training={
                     "steps": schedule.steps_of(r, len(outcome.losses)),
                     "parameters": parameter_count(model),
@@ -297,6 +298,20 @@ class FittedModel:
         """Parameters and buffers by name, without the replicate axis."""
         state = self._model.state_dict()
         return {name: tensor[self._replicate].detach().cpu().numpy().copy() for name, tensor in state.items()}
+
+    def loss(self, x: Floats, u: Integers | None) -> float:
+        """Args: as of `encode`. Returns: nats a dimension of all of them at once, with the noise of training."""
+        import torch
+
+        from nica_bench.training.data import Batch, stack
+        from nica_bench.training.noise import Noise
+
+        R, D = self._method.smallest_group, x.shape[1]
+        data = stack([x], [u], self._conditions, self._device).expand(R, -1, -1)
+        noise = Noise([Streams(0)] * R, self._device, "test")
+        with torch.no_grad():
+            batch = Batch(data[:, :D].contiguous(), data[:, D:].contiguous(), noise)
+            return float(self._method.loss(self._cut, batch)[0]) / D
 
     def encode(self, x: Floats, u: Integers | None) -> Floats:
         """Args: x, shape (N, D); u, shape (N,), or None. Returns: codes, shape (N, D')."""

@@ -1,0 +1,93 @@
+"""A fit on images that is there again, from its record and its weights: what figures of images are drawn with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nica_bench.collection import Collection
+from nica_bench.errors import UsageError
+from nica_bench.metrics import top_codes
+from nica_bench.record import Record, Status
+from nica_bench.registry import make_method, make_scenario
+
+__all__ = ["ImageModel", "image_model"]
+
+_ARRAYS = ("importance", "class_means", "class_sds", "example_x", "example_u")
+
+
+@dataclass(frozen=True)
+class ImageModel:
+    """A trained model of images, with what is known of its codes.
+
+    Args:
+        record: of the fit.
+        side: height and width of the images.
+        order: the codes by the method's own ranking, the most important first, shape (m,).
+        means, sds: of every code in every class, shape (K, m) each.
+        x, u: some test images (E, D) and their classes (E,), class by class.
+        encode: from images (N, D) and their classes (N,) to codes (N, m).
+        decode: from codes (N, m) to images (N, D), not cut to [0, 1].
+    """
+
+    record: Record
+    side: int
+    order: NDArray[np.intp]
+    means: NDArray[np.float32]
+    sds: NDArray[np.float32]
+    x: NDArray[np.float32]
+    u: NDArray[np.int64]
+    encode: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
+    decode: Callable[[NDArray[Any]], NDArray[Any]]
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return len(self.means)
+
+    def images(self, codes: NDArray[Any]) -> NDArray[np.float32]:
+        """Codes (..., m) as images (..., side, side)."""
+        flat = self.decode(codes.reshape(-1, codes.shape[-1]).astype(np.float32))
+        return flat.reshape(*codes.shape[:-1], self.side, self.side)
+
+
+def image_model(collection: Collection, record: Record) -> ImageModel:
+    """Rebuild the model of a record; nothing is trained.
+
+    Raises:
+        UsageError: if the record is of no fit on images, its method has no way back from codes to images, or it was
+            made by another version.
+        StoreError: if its weights or arrays are missing or broken.
+    """
+    spec = record.spec
+    if record.status is not Status.OK:
+        raise UsageError(f"{spec.method_label} on {spec.scenario_label} has no model to draw: it is {record.status}")
+    weights, arrays = collection.weights(record), collection.arrays(record)
+    missing = [name for name in _ARRAYS if name not in arrays]
+    if missing:
+        raise UsageError(f"the record {spec.short} is of no fit on images: it has no {' and no '.join(missing)}")
+    scenario, method = make_scenario(spec.scenario_label), make_method(spec.method_label)
+    if (scenario.version, method.version) != (spec.scenario_version, spec.method_version):
+        raise UsageError(
+            f"the weights of {spec.short} are of {method.label} version {spec.method_version} on {scenario.label} "
+            f"version {spec.scenario_version}; here are versions {method.version} and {scenario.version}"
+        )
+    codec = method.restore(weights, scenario)
+    if codec is None or codec.decode is None or scenario.image_shape is None:
+        raise UsageError(f"{method.label} on {scenario.label} leads from no codes back to images")
+    importance = arrays["importance"]
+    return ImageModel(
+        record,
+        scenario.image_shape[1],
+        np.asarray(top_codes(importance, len(importance)), np.intp),
+        arrays["class_means"],
+        arrays["class_sds"],
+        arrays["example_x"],
+        arrays["example_u"].astype(np.int64),
+        lambda x, u: codec.encode(x.astype(np.float32), u if method.uses_conditions else None),
+        codec.decode,
+    )
