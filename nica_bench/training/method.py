@@ -311,7 +311,8 @@ class FittedModel:
         noise = Noise([Streams(0)] * R, self._device, "test")
         with torch.no_grad():
             batch = Batch(data[:, :D].contiguous(), data[:, D:].contiguous(), noise)
-            return float(self._method.loss(self._cut, batch)[0]) / D
+            value: float = self._method.loss(self._cut, batch)[0].item()
+            return value / D
 
     def encode(self, x: Floats, u: Integers | None) -> Floats:
         """Args: x, shape (N, D); u, shape (N,), or None. Returns: codes, shape (N, D')."""
