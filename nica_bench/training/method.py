@@ -306,13 +306,12 @@ class FittedModel:
         from nica_bench.training.data import Batch, stack
         from nica_bench.training.noise import Noise
 
-        R, D = self._method.smallest_group, x.shape[1]
+        R, D = self._method.smallest_group, int(x.shape[1])
         data = stack([x], [u], self._conditions, self._device).expand(R, -1, -1)
         noise = Noise([Streams(0)] * R, self._device, "test")
         with torch.no_grad():
             batch = Batch(data[:, :D].contiguous(), data[:, D:].contiguous(), noise)
-            value: float = self._method.loss(self._cut, batch)[0].item()
-            return value / D
+            return float(self._method.loss(self._cut, batch)[0]) / D
 
     def encode(self, x: Floats, u: Integers | None) -> Floats:
         """Args: x, shape (N, D); u, shape (N,), or None. Returns: codes, shape (N, D')."""
