@@ -18,7 +18,8 @@ from typing import Any, Literal
 
 from nica_bench.atomic import locked, reason, sync_folder, temporary
 from nica_bench.errors import UsageError
-from nica_bench.pack import PACK_NAME, Pack, columns_of, schema, write_member
+from nica_bench.pack import PACK_NAME, Pack
+from nica_bench.pack_layout import columns_of, schema, write_member
 from nica_bench.record import Record
 from nica_bench.store import Store, StoreError
 

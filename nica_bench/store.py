@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from nica_bench.arrays import pack, unpack
 from nica_bench.atomic import is_temporary, locked, reason, remove_stale, sync_folder, temporary
 from nica_bench.errors import NicaBenchError, UsageError
-from nica_bench.pack import PACK_NAME, Pack, PackedRecord
+from nica_bench.pack import PACK_NAME, Pack
+from nica_bench.pack_rows import PackedRecord
 from nica_bench.record import Record, RecordError
 from nica_bench.tensors import TensorFileError, read_tensors, write_tensors
 
