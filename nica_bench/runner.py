@@ -37,6 +37,7 @@ class Plan:
         skipped: those whose method makes no sense on their scenario, with the reason.
         failed: those that failed before and are not tried again.
         broken: why a file that should be a record is none, by path.
+        missing: what files of its scenarios are not there, and where to get them, a line each.
     """
 
     store: Store
@@ -45,6 +46,7 @@ class Plan:
     skipped: list[tuple[Cell, str]]
     failed: frozenset[Cell]
     broken: dict[Path, str]
+    missing: tuple[str, ...] = ()
 
 
 def make_plan(
@@ -56,6 +58,7 @@ def make_plan(
     *,
     retry: set[Status],
     force: bool,
+    need_files: bool = True,
 ) -> Plan:
     """Plan a run; computes nothing.
 
@@ -64,6 +67,7 @@ def make_plan(
         store: where records are.
         retry: statuses that are computed again.
         force: compute everything again.
+        need_files: refuse a plan that lacks files; else it only says which.
 
     Raises:
         UsageError: if files of a scenario are missing that has cells to be computed; they are named.
@@ -83,12 +87,13 @@ def make_plan(
     reasons = {(c.scenario, c.method): unfit(c.method, c.scenario) for c in todo}
     skipped = [(c, reason) for c in todo if (reason := reasons[c.scenario, c.method]) is not None]
     run = [c for c in todo if reasons[c.scenario, c.method] is None]
-    for scenario in dict.fromkeys(c.scenario for c in run):
-        if (problem := scenario.unavailable()) is not None:
-            raise UsageError(problem)
+    problems = (scenario.unavailable() for scenario in dict.fromkeys(c.scenario for c in run))
+    missing = tuple(problem for problem in problems if problem is not None)
+    if missing and need_files:
+        raise UsageError(missing[0])
     kept = set(cells) - set(todo)
     failed = frozenset(c for c in kept if scan.records[c.spec.key].status not in (Status.OK, Status.SKIPPED))
-    return Plan(store, cells, run, skipped, failed, dict(scan.broken))
+    return Plan(store, cells, run, skipped, failed, dict(scan.broken), missing)
 
 
 def execute(
