@@ -7,18 +7,22 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
 from nica_bench.environment import memory_limit, usable_cores
 from nica_bench.errors import UsageError
 from nica_bench.method import Method
-from nica_bench.plan import Cell, grouped, make_cells, parse_seeds, pending, unfit
+from nica_bench.plan import Cell, Group, grouped, make_cells, parse_seeds, pending, unfit
 from nica_bench.record import Record, Status
 from nica_bench.reporter import Reporter
 from nica_bench.scenario import Scenario
 from nica_bench.store import Store
 from nica_bench.work import Setting, failed_record
+
+if TYPE_CHECKING:
+    from nica_bench.workers import Crew
 
 __all__ = ["Plan", "compute", "execute", "make_plan"]
 
@@ -143,6 +147,8 @@ def compute(
     family: Callable[[Cell], Hashable] | None = None,
     largest: int | None = None,
     sharing: int = 1,
+    together: Sequence[Sequence[Cell]] = (),
+    crew: Crew | None = None,
 ) -> None:
     """Compute cells on worker processes, and return when each of them has a record.
 
@@ -152,6 +158,8 @@ def compute(
         jobs, timeout, modules, reporter: as in `execute`.
         family, largest: as in `grouped`.
         sharing: groups that are trained on one accelerator at once.
+        together: cells that were trained together before and go on from their checkpoint; they come last.
+        crew: gets the workers, so that they can be stopped.
 
     Raises:
         UsageError, NicaBenchError: as `execute`.
@@ -161,8 +169,10 @@ def compute(
     setting = replace(setting, device=_device(setting.device, setting.compile))
     workers = sharing if setting.device != "cpu" else jobs or usable_cores()
     memory = MEMORY_SHARE * _free_memory(setting.device) / workers
-    groups = grouped(cells, workers, memory, family, largest)
-    run_groups(groups, setting, workers, timeout, modules, reporter or Reporter())
+    begun = {cell for members in together for cell in members}
+    groups = grouped([c for c in cells if c not in begun], workers, memory, family, largest)
+    groups += [Group(tuple(members)) for members in together]
+    run_groups(groups, setting, workers, timeout, modules, reporter or Reporter(), crew)
 
 
 def _free_memory(device: str) -> int:
