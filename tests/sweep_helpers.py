@@ -10,7 +10,7 @@ from nica_bench.plan import Cell
 from nica_bench.registry import make_method, make_scenario
 from nica_bench.runner import make_plan
 from nica_bench.sweep import Batch, Manner, Resources
-from nica_bench.sweep.clusters import Cluster, Look
+from nica_bench.sweep.clusters import Cluster, Look, Unanswered
 
 SCENARIO = make_scenario("gauss-2of10[samples=200,held_out=100]")
 RAW = make_method("raw-x")
@@ -40,7 +40,7 @@ class Played(Cluster):
                 raise UsageError("Slurm refused the jobs: no such account")
             if lost == "arrived":
                 self.submitted.append((array, jobs))
-            raise NicaBenchError("it is not known whether Slurm took the jobs")
+            raise Unanswered("it is not known whether Slurm took the jobs")
         self.submitted.append((array, jobs))
         return str(len(self.submitted)), None
 
