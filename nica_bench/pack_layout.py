@@ -86,8 +86,7 @@ def columns_of(records: Iterable[tuple[Record, str | None, int | None]]) -> pa.R
     return pa.RecordBatch.from_pylist(rows, schema=schema())
 
 
-def _text(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+_text = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 def write_member(archive: zipfile.ZipFile, name: str, packed: bytes) -> int:
