@@ -47,6 +47,10 @@ class Sweep:
             call("scancel", "--quiet", *numbers)
             wait_for(lambda: not call("squeue", "--noheader", "--me", "--format=%A").split())
 
+    def open_gate(self):
+        """Let the fits of `gated` end."""
+        (self.folder / "go").touch()
+
     def jobs(self, *states):
         """Ids of the jobs in these states, in order."""
         listed = call("squeue", "--noheader", "--array", "--me", f"--states={','.join(states)}", "--format=%i")
@@ -91,6 +95,11 @@ class Sweep:
 
 def waiting(seconds, saves=False):
     return ["--method", f"{WAITING}[seconds={seconds},saves={str(saves).lower()}]"]
+
+
+def gated():
+    """Fits that last until `Sweep.open_gate`."""
+    return ["--method", f"{WAITING}[gate=true]"]
 
 
 def hungry(megabytes):

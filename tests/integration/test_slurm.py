@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import psutil
 import pytest
 
 from cli_helpers import end, nica, start, wait_for
-from slurm_helpers import SMALL, WAITING, call, hungry, waiting
+from slurm_helpers import SMALL, WAITING, call, gated, hungry, waiting
 
 pytestmark = pytest.mark.slurm
 
@@ -105,7 +104,7 @@ def test_time_limits(slurm):
 
 
 def test_a_killed_worker_a_killed_job_and_a_cancelled_pending_one(slurm):
-    process = slurm.start(*waiting(seconds=5), "--seeds", "0:6", "--cells-per-job", "1", "--array-limit", "2")
+    process = slurm.start(*gated(), "--seeds", "0:6", "--cells-per-job", "1", "--array-limit", "2")
     wait_for(lambda: len(slurm.jobs("RUNNING")) == 2 and slurm.jobs("PENDING"), process)
     first, second = slurm.jobs("RUNNING")[:2]
     last = slurm.jobs("PENDING")[-1]
@@ -113,6 +112,7 @@ def test_a_killed_worker_a_killed_job_and_a_cancelled_pending_one(slurm):
     wait_for(lambda: slurm.begun() >= {first, second}, process)
     worker_of(first).kill()
     call("scancel", "--signal=KILL", second)
+    slurm.open_gate()
     done = end(process)
     assert done.returncode == 3, done.stderr
     assert_sums(slurm, 6, ok=3, killed=3)
@@ -122,7 +122,7 @@ def test_a_killed_worker_a_killed_job_and_a_cancelled_pending_one(slurm):
     assert any(f"job {second} ended" in m for m in messages), messages
 
     # what was killed is taken again by the same command, and nothing else
-    again = slurm.run(*waiting(seconds=5), "--seeds", "0:6")
+    again = slurm.run(*gated(), "--seeds", "0:6")
     assert again.returncode == 0, again.stderr
     assert_sums(slurm, 6, ok=6)
 
@@ -154,9 +154,9 @@ def test_out_of_memory_is_a_row_and_less_at_once_with_more_memory_helps(slurm):
 
 
 def test_a_killed_submitter_two_at_once_status_and_cancel(slurm):
-    arguments = [*waiting(seconds=4), "--seeds", "0:8", "--cells-per-job", "2", "--array-limit", "2"]
+    arguments = [*gated(), "--seeds", "0:8", "--cells-per-job", "2", "--array-limit", "2"]
     process = slurm.start(*arguments)
-    wait_for(lambda: slurm.finished(), process)
+    wait_for(lambda: len(slurm.begun()) == 2, process)
     two = slurm.run(*arguments)
     assert two.returncode == 2
     assert "is sweeping into" in two.stderr
@@ -164,9 +164,12 @@ def test_a_killed_submitter_two_at_once_status_and_cancel(slurm):
     process.wait()
     shown = nica("status", "--out", "out", "--json", cwd=slurm.folder)
     assert '"running": ' in shown.stdout
-    done = slurm.run(*arguments)
+    process = slurm.start(*arguments)
+    lines = iter(process.stderr.readline, "")
+    assert any("8 cells: 0 there, 8 in jobs that run already, 0 to submit" in line for line in lines)
+    slurm.open_gate()
+    done = end(process)
     assert done.returncode == 0, done.stderr
-    assert "in jobs that run already, 0 to submit" in done.stderr
     assert_sums(slurm, 8, ok=8)
     assert slurm.submitted() == 1
 
@@ -207,7 +210,7 @@ def test_a_submitter_killed_between_sbatch_and_its_note(slurm):
 
 def test_slurm_down_in_the_middle_and_up_again(slurm):
     # the clients look for a controller that is not there, while the jobs go on
-    arguments = [*waiting(seconds=6), "--seeds", "0:4", "--cells-per-job", "2", "--array-limit", "1"]
+    arguments = [*gated(), "--seeds", "0:4", "--cells-per-job", "2", "--array-limit", "1"]
     real = call("scontrol", "show", "config").split("SLURM_CONF")[1].split()[1]
     conf = slurm.folder / "slurm.conf"
     text = Path(real).read_text()
@@ -219,11 +222,11 @@ def test_slurm_down_in_the_middle_and_up_again(slurm):
         conf=conf,
     )
     slurm.processes.append(process)
-    wait_for(lambda: slurm.finished(), process)
+    wait_for(lambda: slurm.begun(), process)
     conf.write_text(text.replace("SlurmctldPort=", "SlurmctldPort=1") + "\nMessageTimeout=2\n")
     lines = iter(process.stderr.readline, "")
     assert any("slurm does not answer" in line for line in lines)
-    time.sleep(1)
+    slurm.open_gate()
     conf.write_text(text)
     done = end(process)
     assert done.returncode == 0, done.stderr

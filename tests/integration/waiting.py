@@ -15,6 +15,7 @@ from nica_bench.parameters import parameter
 class Waiting(Method):
     name = "waiting"
     seconds: float = parameter(0.0, "to wait", low=0)
+    gate: bool = parameter(False, "to wait until there is a file called go, besides")
     saves: bool = parameter(False, "save the time that has passed when it is interrupted, and go on from there")
 
     def fit(self, observations, streams, session):
@@ -23,6 +24,8 @@ class Waiting(Method):
             self.wait(session, name)
         else:
             time.sleep(self.seconds)
+        while self.gate and not os.path.exists(os.path.join(os.environ["WAITING_LOGS"], "go")):
+            time.sleep(0.05)
         note("finished", name)
         return Fitted(lambda x, u: x, np.ones(observations.dimensions))
 
