@@ -79,8 +79,9 @@ def draw_temperature(request: Request) -> Drawing:
     else:
         leading = f"the leading {kept} codes"
         request.notes.append(
-            f"reduced temperature: the leading {kept} of {m} codes are sampled, its knee (all rules: "
-            f"{scores.get('knee_low', kept):.0f} to {scores.get('knee_high', kept):.0f}); the others are at their class mean"
+            f"reduced temperature: the leading {kept} of {m} codes are sampled, its knee (by all rules "
+            f"{scores.get('knee_low', kept):.0f} to {scores.get('knee_high', kept):.0f}); the others are at their class "
+            "mean"
         )
     full = Tiles(model.images(sampled(model, standard, m, 1.0)), "full temperature, all codes", (), labels)
     reduced = Tiles(
@@ -127,7 +128,9 @@ def draw_reconstructions(request: Request) -> Drawing:
         [Tiles(original, "", ["image"], [str(c) for c in u])],
         [Tiles(images, "from its leading k codes", rows, ())],
     ]
-    figure = sheet(blocks, heading=f"{name}: test images from their leading\ncodes, the others at the mean of all classes", side=56)
+    figure = sheet(
+        blocks, heading=f"{name}: test images from their leading\ncodes, the others at the mean of all classes", side=56
+    )
     said = ", ".join(f"{error:.3f} from {row}" for error, row in zip(errors, rows, strict=True))
     alt = (
         f"Test images, a column each, and what {name} makes of their leading codes alone, a row a number of codes, the "

@@ -51,12 +51,14 @@ def draw_blind_spectrum(request: Request) -> Drawing:
         m = max(len(sigma) for _, sigma in sigmas)
         drawn = [(axes, m)]
         if m > 3 * _ZOOMED:
-            inset = axes.inset_axes((0.36, 0.45, 0.64, 0.55))
+            inset = axes.inset_axes((0.42, 0.5, 0.58, 0.5))
             inset.tick_params(labelsize=6.5)
             drawn.append((inset, _ZOOMED))
-        for part, shown in drawn:
+        # On a page the inset is transparent: what is shaded in the panel must not be seen through it.
+        tops = (0.43 if len(drawn) > 1 else 1.0, 1.0)
+        for (part, shown), top in zip(drawn, tops, strict=False):
             for record, sigma in sigmas:
-                _line(part, sigma[:shown], record, look.colour, dotted=shown <= 2 * _ZOOMED)
+                _line(part, sigma[:shown], record, look.colour, top=top, dotted=shown <= 2 * _ZOOMED)
             if (published := _published(found)) is not None:
                 part.axvline(published + 0.5, color=INK, linestyle=(0, (1, 1.5)), linewidth=1)
             few_ticks(part, "y")
@@ -67,7 +69,8 @@ def draw_blind_spectrum(request: Request) -> Drawing:
         axes.set_title(f"{series.method}: {_knees(found)}\n{block.scenario}", loc="left", fontsize=8.5)
         axes.set_xlabel("rank of the code")
         said.append(f"{series.method} on {block.scenario} {_knees(found)}")
-    grid[0].set_ylim(max(least, most * 1e-4) / 1.25, most * 1.25)
+    room = 2.0 if any(axes.child_axes for axes in grid) else 1.25
+    grid[0].set_ylim(max(least, most * 1e-4) / 1.25, most * room)
     for axes in grid[::columns]:
         axes.set_ylabel("sd within a class, test images")
     handles: list[Any] = [
@@ -79,14 +82,14 @@ def draw_blind_spectrum(request: Request) -> Drawing:
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     alt = (
         "Spectra on test images: the within-class standard deviation of each method's codes in descending order on a "
-        f"log axis, a line an initialisation, with the leading codes in an inset. Number of latents by the knee, and in "
-        f"brackets by all rules: {'; '.join(said)}."
+        "log axis, a line an initialisation; wide ones with their leading codes in an inset. Number of latents by the "
+        f"knee, and in brackets by all rules: {'; '.join(said)}."
     )
     return Drawing(figure, alt, _records(chosen))
 
 
 def draw_knee(request: Request) -> Drawing:
-    """The number of latents by every rule over training, the last half shaded; a panel a method, all initialisations."""
+    """The number of latents by every rule over training, the last half shaded; a panel a method, all inits."""
     rules = [f"history_knee_{rule}" for rule in WIDE_RULES]
     chosen = _with_arrays(request, "history_step", lambda record: True, *rules)
     if not chosen:
@@ -107,6 +110,7 @@ def draw_knee(request: Request) -> Drawing:
                 _rule_line(axes, rule, steps, knees, first=nth == 0)
         if most > 100:
             few_ticks(axes, "y")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=10))
         else:
             axes.set_ylim(0, most * 1.05)
             axes.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -122,7 +126,7 @@ def draw_knee(request: Request) -> Drawing:
         for rule in WIDE_RULES
     ]
     handles.append(Patch(color=_SHADE, alpha=0.25, label="last half"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    figure.legend(handles=handles, loc="outside lower center", ncols=4 if len(chosen) > 1 else 2)
     alt = (
         "Number of latents by every rule against the training step, the last half of training shaded, a line a rule "
         f"and initialisation. By the default rule, {'; '.join(said)}."
@@ -130,9 +134,7 @@ def draw_knee(request: Request) -> Drawing:
     return Drawing(figure, alt, _records(chosen))
 
 
-def _with_arrays(
-    request: Request, name: str, wanted: Any, *others: str
-) -> list[tuple[Block, Series, Found]]:
+def _with_arrays(request: Request, name: str, wanted: Any, *others: str) -> list[tuple[Block, Series, Found]]:
     """The series whose finished records hold arrays, as many as have room; floors only where there are no methods."""
     chosen = []
     for block in request.blocks:
@@ -155,11 +157,11 @@ def _with_arrays(
     return chosen[:MOST_PANELS]
 
 
-def _line(axes: Axes, sigma: NDArray[np.float64], record: Record, colour: str, *, dotted: bool) -> None:
-    """A spectrum, its knee and the interval."""
+def _line(axes: Axes, sigma: NDArray[np.float64], record: Record, colour: str, *, top: float, dotted: bool) -> None:
+    """A spectrum, its knee, and the interval up to a height of the axes."""
     knee, low, high = (record.scores.get(name) for name in ("knee", "knee_low", "knee_high"))
     if low is not None and high is not None:
-        axes.axvspan(low, min(high, len(sigma)), color=_SHADE, alpha=0.15, linewidth=0)
+        axes.axvspan(low, min(high, len(sigma)), color=_SHADE, alpha=0.15, linewidth=0, ymax=top)
     marks: dict[str, Any] = {"marker": ".", "markersize": 3} if dotted else {}
     axes.plot(np.arange(1, len(sigma) + 1), sigma, color=colour, linewidth=1.1, alpha=0.85, **marks)
     if knee is not None and 1 <= knee <= len(sigma):
@@ -185,7 +187,7 @@ def _published(found: Found) -> int | None:
 
 
 def _role(rule: str) -> str:
-    return " (default)" if rule == WIDE_DEFAULT else "" if rule in INTERVAL_RULES else " (not in the interval)"
+    return " (default)" if rule == WIDE_DEFAULT else "" if rule in INTERVAL_RULES else " (in no interval)"
 
 
 def _rule_style(rule: str) -> dict[str, Any]:

@@ -43,7 +43,7 @@ FIGURE_KINDS: dict[str, FigureKind] = {
         FigureKind("scores", "every dataset a point, median with interval, floors as lines", "scores"),
         FigureKind("profile", "share of datasets above each score, with bands", "scores"),
         FigureKind("pairs", "paired differences to the best method by dataset; p by Holm over those drawn", "scores"),
-        FigureKind("spectrum", "each method's ranking of its codes, with its knee and the true n; all datasets", "codes"),
+        FigureKind("spectrum", "the ranking of the codes, with knee and true n or interval, all datasets", "codes"),
         FigureKind("latents", "true against estimated latents by condition: best, median and worst dataset", "codes"),
         FigureKind("correlation", "the |r| matrix of latents and codes: best, median and worst dataset", "codes"),
         FigureKind("difficulty", "score against the mixing's measured nonlinearity", "conditions"),

@@ -1,6 +1,6 @@
 """Sheets of small images: rows and columns of them with labels, laid out in whole pixels.
 
-An image of 28 x 28 that is drawn at 1.7 times its size has rows of unequal heights. Here every image is repeated a whole
+Drawn at 1.7 times its size, an image of 28 x 28 has rows of unequal heights. Here every pixel is repeated a whole
 number of times and lands on whole pixels of a PNG file; in SVG and PDF files the same pixels are embedded as they are.
 """
 

@@ -79,8 +79,8 @@ class Request:
         if not any(wanted.of(r) is not None for r in self.collection.records):
             if self.metric is None and self.blocks and all(is_blind(block) for block in self.blocks):
                 raise UsageError(
-                    f"nobody knows the latents of {self.blocks[0].scenario}, so there is no mcc; choose another metric, "
-                    "such as --metric bits, bayes or knee"
+                    f"nobody knows the latents of {self.blocks[0].scenario}, so there is no mcc; choose another "
+                    "metric, such as --metric bits, bayes or knee"
                 )
             raise UsageError(f"no record has the metric '{wanted.name}'; choose another with --metric")
         return wanted
