@@ -52,7 +52,8 @@ def moved(model: ImageModel, rank: int, steps: NDArray[Any]) -> Codes:
 def heat(model: ImageModel, rank: int) -> NDArray[np.float32]:
     """|pixel difference between -1 and +1 standard deviation| of a code in each class, shape (K', side, side)."""
     images = model.images(moved(model, rank, np.array([-1.0, 1.0])))
-    return np.abs(images[:, 1] - images[:, 0])
+    difference: NDArray[np.float32] = np.abs(images[:, 1] - images[:, 0])
+    return difference
 
 
 def sampled(model: ImageModel, standard: NDArray[Any], kept: int, temperature: float) -> Codes:
@@ -70,7 +71,8 @@ def sampled(model: ImageModel, standard: NDArray[Any], kept: int, temperature: f
     classes, part = known_classes(model), np.zeros(standard.shape, np.float32)
     leading = model.order[:kept]
     part[:, leading] = temperature * standard[:, leading]
-    return model.means[classes] + model.sds[classes] * part[:, None]
+    codes: Codes = model.means[classes] + model.sds[classes] * part[:, None]
+    return codes
 
 
 def whitened(model: ImageModel, x: NDArray[Any], u: NDArray[np.integer[Any]]) -> Codes:
@@ -84,7 +86,8 @@ def whitened(model: ImageModel, x: NDArray[Any], u: NDArray[np.integer[Any]]) ->
         Shape (N, m); 0 where a code does not vary in the class.
     """
     codes, sds = np.asarray(model.encode(x, u), np.float32), model.sds[u]
-    return np.divide(codes - model.means[u], sds, out=np.zeros_like(codes), where=sds > 0)
+    standard: Codes = np.divide(codes - model.means[u], sds, out=np.zeros_like(codes), where=sds > 0)
+    return standard
 
 
 def restyled(model: ImageModel, x: NDArray[Any], u: NDArray[np.integer[Any]]) -> Codes:

@@ -70,7 +70,7 @@ def draw_temperature(request: Request) -> Drawing:
     model, name = chosen_model(request)
     m, scores = len(model.order), model.record.scores
     knee = scores.get("knee")
-    kept = m if knee is None else max(1, min(int(knee), int(scores.get("knee_high", m)), m))
+    kept = m if knee is None else max(1, min(int(knee), int(scores.get("knee_high") or m), m))
     streams = Streams.of_fit(model.record.spec.seed, model.record.spec.init)
     standard = streams.numpy("figure of samples").standard_normal((_SAMPLES, m)).astype(np.float32)
     labels = [str(c) for c in known_classes(model)]
@@ -80,8 +80,7 @@ def draw_temperature(request: Request) -> Drawing:
         leading = f"the leading {kept} codes"
         request.notes.append(
             f"reduced temperature: the leading {kept} of {m} codes are sampled, its knee (by all rules "
-            f"{scores.get('knee_low', kept):.0f} to {scores.get('knee_high', kept):.0f}); the others are at their class "
-            "mean"
+            f"{scores.get('knee_low', kept):.0f} to {scores.get('knee_high', kept):.0f}); the others are at their mean"
         )
     full = Tiles(model.images(sampled(model, standard, m, 1.0)), "full temperature, all codes", (), labels)
     reduced = Tiles(
