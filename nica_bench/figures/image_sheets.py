@@ -153,11 +153,13 @@ def chosen_model(request: Request) -> tuple[ImageModel, str]:
             "these records hold no model of images; `nica-bench run` of digits, mnist or emnist makes some"
         )
     reasons: list[str] = []
+    hint = ""
     for _, method, record in _candidates(blocks[0]):
         try:
             model = image_model(request.collection, record)
         except StoreError as error:  # it should be there
             reasons.append(f"{method}: {error}")
+            hint = "; weights lie in the folder that `nica-bench run` wrote, which --out names"
             request.notes.append(f"{method} on {blocks[0].scenario} cannot be drawn: {error}")
         except UsageError as error:
             reasons.append(str(error))
@@ -166,10 +168,7 @@ def chosen_model(request: Request) -> tuple[ImageModel, str]:
                 raise UsageError(f"no class moments of {method} on {blocks[0].scenario} are finite")
             _tell(request, blocks, method, record)
             return model, f"{method} on {blocks[0].scenario}"
-    raise UsageError(
-        f"no model of {blocks[0].scenario} can be drawn: {reasons[0]}; weights lie in the folder that `nica-bench run` "
-        "wrote, which --out names"
-    )
+    raise UsageError(f"no model of {blocks[0].scenario} can be drawn: {reasons[0]}{hint}")
 
 
 def _candidates(block: Block) -> list[tuple[float, str, Record]]:

@@ -85,7 +85,8 @@ def plot(*arguments):
 
 
 @pytest.mark.parametrize(
-    ("kind", "suffix"), zip((*RUN_KINDS, "loss"), [".png", ".svg", ".pdf", ".svg", ".png", ".svg", ".png"], strict=True)
+    ("kind", "suffix"),
+    list(zip((*RUN_KINDS, "loss"), (".png", ".svg", ".pdf", ".svg", ".png", ".svg", ".png"), strict=True)),
 )
 def test_every_kind_is_a_command(kind, suffix, finished, tmp_path):
     file = tmp_path / f"{kind}{suffix}"
