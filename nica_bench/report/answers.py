@@ -8,7 +8,7 @@ from typing import Any
 from nica_bench.errors import NicaBenchError
 from nica_bench.record import Status
 from nica_bench.statistics import Block, best_of, median_interval, quantity
-from nica_bench.tables.blind import Arrays, blind_rows, is_blind
+from nica_bench.tables.blind import Arrays, blind_rows
 from nica_bench.tables.table import bracket, number
 
 __all__ = ["answer"]
@@ -21,7 +21,7 @@ def answer(block: Block, arrays: Arrays) -> str:
         block: its records.
         arrays: gives the arrays of a record, by which two initialisations are compared.
     """
-    return _blind(block, arrays) if is_blind(block) else _by_mcc(block)
+    return _blind(block, arrays) if block.blind else _by_mcc(block)
 
 
 def _by_mcc(block: Block) -> str:

@@ -87,6 +87,8 @@ def _exportable(collection: Collection, record: Record) -> tuple[ImageModel, Pro
     model = image_model(collection, record)
     if model.program is None:
         raise UsageError(f"the decoder of {record.spec.method_label} is not known as plain operations")
+    if model.means.shape[1] != model.side**2:
+        raise UsageError(f"the images of {record.spec.scenario_label} are not square, or have several channels")
     if not all(np.isfinite(array).all() for array in (model.means, model.sds)):
         raise UsageError(f"the codes of {record.spec.short} are not finite")
     return model, model.program()
@@ -146,6 +148,6 @@ def _origin(record: Record, sliders: int, codes: int, weights: int) -> str:
         f"{made.get('nica_bench') or 'unknown'} ({commit}), torch {torch}. The page holds its {weights:,} weights, to "
         f"half precision, and decodes by itself. A slider moves one of the {sliders} leading of {codes} codes, by the "
         "method's own ranking, from -3 to +3 standard deviations of the class; the sd beside it is that of the code "
-        "within the classes. Another class keeps how far each code is from the mean, in the class' own sd. A random "
+        "within the classes, over training images. Another class keeps how far each code is from the mean, in the class' own sd. A random "
         "image draws the codes with a slider and leaves the others at the mean."
     )

@@ -15,7 +15,6 @@ from nica_bench.record import Record
 from nica_bench.statistics import Block
 from nica_bench.statistics.blocks import seed_text
 from nica_bench.tables import Column, Query, Table, html_table, table_kind
-from nica_bench.tables.blind import is_blind
 
 __all__ = [
     "Part",
@@ -72,7 +71,7 @@ class Section:
 
 def part_of(collection: Collection, blocks: Sequence[Block], *, blind: bool) -> tuple[Collection, list[Block]]:
     """The records, and the blocks, of scenarios whose latents nobody knows, or of all others."""
-    chosen = [block for block in blocks if is_blind(block) == blind]
+    chosen = [block for block in blocks if block.blind == blind]
     keys = {r.key for block in chosen for s in block.series for r in s.records.values()}
     return replace(collection, records=tuple(r for r in collection.records if r.key in keys)), chosen
 
@@ -112,7 +111,7 @@ def _caption(kind: str) -> str:
 def close_section(collection: Collection, blocks: Sequence[Block], notes: list[str]) -> Section:
     """Figures of the first scenarios, one by one; what was left out of them goes to the notes."""
     section = Section("close", "A closer look", "For the method with the best median in each scenario.")
-    if all(is_blind(block) for block in blocks):
+    if all(block.blind for block in blocks):
         section.text = "What the codes of images are, drawn from the records and the weights that were kept."
     if len(blocks) > MOST_CLOSE:
         section.text += f" The first {MOST_CLOSE} of {len(blocks)} scenarios; `nica-bench plot` draws the others."
@@ -123,7 +122,7 @@ def close_section(collection: Collection, blocks: Sequence[Block], notes: list[s
         request = Request(replace(collection, records=records))
         request.blocks = [block]
         title = block.scenario
-        for kind in CLOSE_BLIND if is_blind(block) else CLOSE:
+        for kind in CLOSE_BLIND if block.blind else CLOSE:
             if kind not in FIGURE_KINDS:
                 continue
             try:
