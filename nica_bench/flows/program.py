@@ -86,4 +86,5 @@ def _layers(subnet: MLP | ConvNet) -> list[Layer]:
 
 def _array(tensor: Tensor) -> NDArray[Any]:
     """The first replicate's part."""
-    return cast("NDArray[Any]", tensor[0].detach().cpu().numpy())
+    array: NDArray[Any] = tensor[0].detach().cpu().numpy()
+    return array

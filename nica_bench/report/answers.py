@@ -59,26 +59,28 @@ def _blind(block: Block, arrays: Arrays) -> str:
 
     finished = {series.method for series in block.series if any(r.status is Status.OK for r in series.records.values())}
     rows = [row for row in blind_rows(block, safe) if row["kind"] == "method" and row["method"] in finished]
-    text = f"{block.scenario}: nobody knows the latents"
     if not rows:
-        return f"{text}, and no method finished."
+        return f"{block.scenario}: nobody knows the latents, and no method finished."
     first = rows[0]
     if first["bits"] is None:
-        return f"{text}, and no method that finished has a density: see the table for knees and class information."
-    text += f"; {first['method']} takes the fewest bits a dimension, {number(first['bits'])}"
-    if first["bayes"] is not None:
-        text += f", and its codes tell the classes apart in {100 * first['bayes']:.0f} % of images (naive Bayes)"
+        said = ["no method that finished has a density"]
+    else:
+        said = [f"{first['method']} takes the fewest bits a dimension, {number(first['bits'])}"]
+        if first["bayes"] is not None:
+            said[0] += (
+                f", and its codes tell the classes apart in {100 * first['bayes']:.0f} % of test images (naive Bayes)"
+            )
     knees = [f"{_knee(row)} by {row['method']}" for row in rows if row["knee"] is not None]
     if knees:
-        text += f". Knee, with the interval of all rules: {', '.join(knees)}"
-    again = [row for row in rows if row["consistency"] is not None]
+        said.append(f"knee, with the interval of all rules: {', '.join(knees)}")
+    again = [
+        f"{row['method']} {number(row['consistency'])} (chance {number(row['consistency_chance'])})"
+        for row in rows
+        if row["consistency"] is not None
+    ]
     if again:
-        said = ", ".join(
-            f"{row['method']} {number(row['consistency'])} (chance {number(row['consistency_chance'])})"
-            for row in again
-        )
-        text += f". Two initialisations agree by a mean correlation of: {said}"
-    return text + "."
+        said.append(f"two initialisations agree by a mean correlation of: {', '.join(again)}")
+    return f"{block.scenario}: nobody knows the latents; {'; '.join(said)}."
 
 
 def _knee(row: Mapping[str, Any]) -> str:

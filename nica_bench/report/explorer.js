@@ -116,7 +116,7 @@
     const size = model.side * model.side;
     const decode = decoder(model.operations, halvesOf(model.weights));
     const means = floatsOf(model.means), sds = floatsOf(model.sds), examples = floatsOf(model.examples);
-    const canvas = root.querySelector("canvas"), context = canvas.getContext("2d");
+    const canvas = root.querySelector("canvas"), context = canvas.getContext("2d", { willReadFrequently: true });
     const says = root.querySelector(".explorer-says"), start = root.querySelector("select");
     const classes = [...root.querySelectorAll("input[type=radio]")];
     const sliders = [...root.querySelectorAll(".explorer-sliders input")];

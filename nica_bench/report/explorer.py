@@ -148,6 +148,6 @@ def _origin(record: Record, sliders: int, codes: int, weights: int) -> str:
         f"{made.get('nica_bench') or 'unknown'} ({commit}), torch {torch}. The page holds its {weights:,} weights, to "
         f"half precision, and decodes by itself. A slider moves one of the {sliders} leading of {codes} codes, by the "
         "method's own ranking, from -3 to +3 standard deviations of the class; the sd beside it is that of the code "
-        "within the classes, over training images. Another class keeps how far each code is from the mean, in the class' own sd. A random "
-        "image draws the codes with a slider and leaves the others at the mean."
+        "within the classes, over training images. Another class keeps how far each code is from the mean, in the "
+        "class' own sd. A random image draws the codes with a slider and leaves the others at the mean."
     )
