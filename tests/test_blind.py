@@ -62,7 +62,7 @@ def test_what_needs_latents_is_null_and_no_failure(tmp_path):
     assert Record.from_json(text) == record
     assert collect([tmp_path]).records[0].scores == record.scores
     arrays = store.arrays(record.key)
-    assert arrays["leading_codes"].shape == (300, 64)
+    assert arrays["leading_codes"].shape == (300, 32)
     assert "z" not in arrays
     # PCA's own ranking is over all images, this one within classes
     assert (arrays["test_spectrum"] < 1.3 * arrays["importance"] + 0.02).all()
