@@ -22,7 +22,7 @@ from nica_bench.statistics import Block
 from nica_bench.tables.blind import blind_rows
 from nica_bench.tables.table import number
 
-__all__ = ["explorer"]
+__all__ = ["explorer", "explorer_markup"]
 
 LEAST_SLIDERS, MOST_SLIDERS = 10, 20
 """Dimensions with a slider: as many as the knee says, within these."""
@@ -60,7 +60,7 @@ def explorer(collection: Collection, block: Block, place: int, room: int) -> tup
     if found is None:
         why = reasons[0] if reasons else "no method finished"
         return "", [f"{block.scenario}: no explorer of its images: {why}"]
-    markup = _markup(*found, place)
+    markup = explorer_markup(*found, place)
     if len(markup) > room:
         size = f"{len(markup) / 1e6:.1f} MB, and {max(room, 0) / 1e6:.1f} MB are left of what a page may have"
         return "", [f"{block.scenario}: no explorer of its images: its weights take {size}"]
@@ -94,7 +94,14 @@ def _exportable(collection: Collection, record: Record) -> tuple[ImageModel, Pro
     return model, model.program()
 
 
-def _markup(model: ImageModel, program: Program, place: int) -> str:
+def explorer_markup(model: ImageModel, program: Program, place: int) -> str:
+    """The explorer of one model.
+
+    Args:
+        model: of square images of one channel.
+        program: its decoder.
+        place: of this explorer among those of the page.
+    """
     record = model.record
     knee = record.scores.get("knee") or 0
     sliders = min(len(model.order), int(np.clip(knee, LEAST_SLIDERS, MOST_SLIDERS)))

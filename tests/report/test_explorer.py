@@ -4,17 +4,21 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from cli_helpers import nica
 from nica_bench.collection import collect
-from nica_bench.image_model import image_model
+from nica_bench.flows import ImageFlow, inverse_program
+from nica_bench.image_model import ImageModel, image_model
 from nica_bench.record import Status
 from nica_bench.report import make_report
 from nica_bench.report import page as page_module
 from nica_bench.report.answers import answer
+from nica_bench.report.explorer import explorer_markup
 from nica_bench.statistics import blocks_of
 from tests.report.browser import Browser, find
 from tests.results import some, written
@@ -205,6 +209,44 @@ def test_sliders_classes_and_buttons_change_the_image(browser, pages):
     assert sorted(np.flatnonzero(np.abs(moved) > 1e-7)) == sorted(model.order[:sliders])
     assert browser.messages == []
     assert all(url.startswith(("file:", "data:")) for url in browser.requests)
+
+
+@pytest.fixture(scope="module")
+def large(folder):
+    """The paper's network with random weights, as a model of images, and its explorer."""
+    torch.set_num_threads(1)
+    flow = ImageFlow([torch.Generator().manual_seed(0)], (1, 28, 28), identity=False)
+    rng = np.random.default_rng(0)
+    means, sds = 0.2 * rng.standard_normal((10, 784)), np.full((10, 784), 0.1)
+
+    def decode(codes):
+        with torch.no_grad():
+            return flow.inverse(torch.from_numpy(np.ascontiguousarray(codes.T, np.float32))[None])[0].T.numpy()
+
+    record = of_method(folder, "gin-conv").records[0]
+    model = ImageModel(
+        record, 28, np.arange(784), means.astype(np.float32), sds.astype(np.float32),
+        rng.random((20, 784)).astype(np.float32), np.arange(20) // 2, lambda x, u: x, decode,
+    )  # fmt: skip
+    return model, explorer_markup(model, inverse_program(flow), 0)
+
+
+def test_the_papers_network_leaves_room_for_figures(large):
+    assert 6_900_000 < len(large[1]) < 7_300_000
+
+
+@chromium
+def test_the_page_decodes_with_the_papers_network(browser, large, tmp_path):
+    model, markup = large
+    script = (Path(page_module.__file__).parent / "explorer.js").read_text(encoding="utf-8")
+    path = tmp_path / "page.html"
+    path.write_text(f"<!doctype html><meta charset=utf-8><body>{markup}<script>{script}</script>", encoding="utf-8")
+    browser.open(path)
+    assert browser.messages == []
+    found = browser.js(DECODED.format(f"decode({json.dumps(model.means[4].tolist())})"))
+    expected = model.images(model.means[4]).ravel()
+    assert 0.1 < expected.std() < 10
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-2)
 
 
 @chromium
