@@ -10,31 +10,35 @@ import numpy as np
 import pytest
 import torch
 
-from cli_helpers import nica
 from nica_bench.collection import collect
 from nica_bench.flows import ImageFlow, inverse_program
 from nica_bench.image_model import ImageModel, image_model
 from nica_bench.record import Status
+from nica_bench.registry import make_method, make_scenario
 from nica_bench.report import make_report
 from nica_bench.report import page as page_module
 from nica_bench.report.answers import answer
 from nica_bench.report.explorer import explorer_markup
+from nica_bench.runner import execute, make_plan
 from nica_bench.statistics import blocks_of
+from nica_bench.store import Store
 from tests.report.browser import Browser, find
 from tests.results import some, written
 
 chromium = pytest.mark.skipif(find() is None, reason="there is no Chromium here: apt-get install chromium")
 
 
+FEW = "steps=12,lr=3e-3"
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("explorer") / "out"
-    methods = [f"{name}[steps=12,lr=3e-3]" for name in ("gin-conv", "glow-conv")] + ["pca"]
-    arguments = [part for method in methods for part in ("-m", method)]
-    done = nica(
-        "run", "-s", "digits", *arguments, "--inits", "1", "--samples", "300", "--out", folder, cwd=folder.parent
+    methods = [make_method(label) for label in (f"gin-conv[{FEW}]", f"glow-conv[{FEW}]", "pca")]
+    plan = make_plan(
+        [make_scenario("digits[samples=300]")], methods, [0], 1, Store.open(folder), retry=set(), force=False
     )
-    assert done.returncode == 0, done.stderr
+    assert [r.status for r in execute(plan, device="cpu", jobs=1)] == ["ok"] * 3
     return folder
 
 
