@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from nica_bench.program import Program
     from nica_bench.training.data import Batch, Shape
     from nica_bench.training.schedules import Schedule
 
@@ -112,6 +113,12 @@ class ImageFlowMethod(TorchMethod):
 
         parts: list[Tensor] = [model.inverse(part.contiguous()) for part in codes.split(CHUNK, -1)]  # type: ignore[operator]
         return torch.cat(parts, -1)
+
+    def program(self, model: nn.Module) -> Program:
+        """The flow's inverse."""
+        from nica_bench.flows import inverse_program
+
+        return inverse_program(model)
 
     def watch(self, model: nn.Module, x: Tensor, onehot: Tensor) -> dict[str, Tensor]:
         """The spectrum."""

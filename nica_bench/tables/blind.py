@@ -46,8 +46,7 @@ NAMES = (
 
 def is_blind(block: Block) -> bool:
     """Whether nobody knows the latents of a scenario, by its finished records."""
-    done = [r for s in block.series for r in s.records.values() if r.status is Status.OK]
-    return bool(done) and all(r.scores.get("mcc") is None for r in done)
+    return block.blind
 
 
 def blind_rows(block: Block, arrays: Arrays | None) -> list[dict[str, Any]]:
