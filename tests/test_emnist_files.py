@@ -20,7 +20,9 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attributes):
         values = dict(attributes)
         self.tags.append((tag, values.get("id")))
-        self.fetched += [v for k, v in values.items() if k in ("src", "href") and v and not v.startswith(("#", "data:"))]
+        self.fetched += [
+            v for k, v in values.items() if k in ("src", "href") and v and not v.startswith(("#", "data:"))
+        ]
 
 
 def test_one_command_leads_from_files_to_figures_and_page(tmp_path, monkeypatch):
