@@ -130,13 +130,14 @@ def collect(folders: Iterable[Path | str]) -> Collection:
         store = open_source(folder)
         with _no_collector():
             found = list(store.records() if isinstance(store, Pack) else _read(store, faults))
-        for record in found:
-            other = records.get(record.key)
-            if other is not None:
-                twice.append((other, record))
-                if other.status is Status.OK or record.status is not Status.OK:
-                    continue
-            records[record.key], stores[record.key] = record, store
+            for record in found:
+                key = record.key
+                other = records.get(key)
+                if other is not None:
+                    twice.append((other, record))
+                    if other.status is Status.OK or record.status is not Status.OK:
+                        continue
+                records[key], stores[key] = record, store
     notes = [_FAULTS[kind](len(texts), texts[0]) for kind, texts in faults.items()]
     if not records:
         where = " and ".join(map(str, folders))
@@ -148,7 +149,8 @@ def collect(folders: Iterable[Path | str]) -> Collection:
         differ = sum(a.scores != b.scores for a, b in twice)
         says = f"{differ} of them differ in their scores" if differ else "all with the same scores"
         notes.append(f"{len(twice)} cells are in more than one folder, {says}: each counts once")
-    ordered = sorted(records.values(), key=_order)
+    with _no_collector():
+        ordered = sorted(records.values(), key=_order)
     return Collection(tuple(ordered), stores, tuple(notes))
 
 
@@ -290,25 +292,22 @@ def _named(names: Sequence[str], what: str, records: Iterable[Record]) -> set[st
 
 def machine_of(record: Record) -> tuple[Any, ...]:
     """What must be the same for seconds to compare: host, processor, device and number of threads."""
-    made = record.provenance
+    made = record.maker
     return made.get("host"), made.get("cpu"), made.get("device"), made.get("threads")
 
 
 def _provenance_notes(records: Iterable[Record]) -> list[str]:
     """What differs between the records' makers."""
-    makers = Counter[tuple[Any, ...]]()
-    for record in records:
-        made = record.provenance
-        torch, git = made.get("versions") or {}, made.get("git") or {}
-        makers[
-            made.get("host"), made.get("cpu"), made.get("nica_bench"), torch.get("torch"), bool(git.get("dirty"))
-        ] += 1
+    makers = [record.maker for record in records]
+    counts = Counter(map(id, makers))  # thousands of packed records share one
     hosts, versions, dirty = Counter[str](), Counter[str](), 0
-    for (host, cpu, version, torch, changed), count in makers.items():
-        hosts[f"{host or 'an unknown host'} ({cpu or 'unknown processor'})"] += count
-        versions[f"nica-bench {version or 'unknown'} with torch {torch or 'unknown'}"] += count
-        dirty += count * changed
-    total = makers.total()
+    for number, made in {id(made): made for made in makers}.items():
+        count = counts[number]
+        torch = (made.get("versions") or {}).get("torch")
+        hosts[f"{made.get('host') or 'an unknown host'} ({made.get('cpu') or 'unknown processor'})"] += count
+        versions[f"nica-bench {made.get('nica_bench') or 'unknown'} with torch {torch or 'unknown'}"] += count
+        dirty += count * bool((made.get("git") or {}).get("dirty"))
+    total = len(makers)
     notes = []
     if len(hosts) > 1:
         notes.append(f"records come from {len(hosts)} machines, {_counted(hosts)}: their seconds don't compare")

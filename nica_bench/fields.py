@@ -47,8 +47,32 @@ def refuse(where: str, expected: str, got: object) -> NoReturn:
     raise RecordError(f"record field '{where}': expected {expected}, got {reprlib.repr(got)}")
 
 
+class _OtherError(Exception):
+    """A value is not of JSON's own types, or not finite."""
+
+
+def _copied(value: Any) -> Any:
+    """A copy of a value that has JSON's own types already, as nearly all have: many times faster than `plain`."""
+    kind = type(value)
+    if kind is float:
+        if math.isfinite(value):
+            return value
+        raise _OtherError
+    if kind is str or kind is int or kind is bool or value is None:
+        return value
+    if kind is list:
+        return [_copied(v) for v in value]
+    if kind is dict and all(type(name) is str for name in value):
+        return {name: _copied(v) for name, v in value.items()}
+    raise _OtherError
+
+
 def plain(value: Any, where: str, *, null: bool = False) -> Any:
     """A value as JSON's own types; `null`: non-finite floats become None, otherwise they are refused."""
+    try:
+        return _copied(value)
+    except (_OtherError, RecursionError):  # what is converted or refused is named
+        pass
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if value is None or isinstance(value, (bool, np.bool_)):
@@ -60,7 +84,7 @@ def plain(value: Any, where: str, *, null: bool = False) -> Any:
     if isinstance(value, (float, np.floating)):
         return number(value, where, null=null)
     if isinstance(value, Mapping):
-        return mapping(value, where, item=partial(plain, null=null))
+        return _mapped(value, where, partial(plain, null=null))
     if isinstance(value, (list, tuple)):
         return [plain(v, f"{where}[{i}]", null=null) for i, v in enumerate(value)]
     return refuse(where, "a JSON value", value)
@@ -68,6 +92,13 @@ def plain(value: Any, where: str, *, null: bool = False) -> Any:
 
 def mapping(value: Any, where: str, *, item: Check = plain) -> dict[str, Any]:
     """A mapping as a new dictionary whose values went through `item`."""
+    if type(value) is dict and (item is plain or item is _lenient):
+        copy: dict[str, Any] = plain(value, where, null=item is _lenient)
+        return copy
+    return _mapped(value, where, item)
+
+
+def _mapped(value: Any, where: str, item: Check) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         refuse(where, "an object", value)
     for name in value:
@@ -132,7 +163,8 @@ def number(value: Any, where: str, *, null: bool = False) -> float | None:
 
 text = partial(string, pattern="(?s).*", expected="a string")
 digest = partial(string, pattern="[0-9a-f]{64}", expected="64 hexadecimal digits")
-lenient = partial(mapping, item=partial(plain, null=True))
+_lenient = partial(plain, null=True)
+lenient = partial(mapping, item=_lenient)
 
 
 def convert(obj: object, prefix: str, **checks: Check) -> None:

@@ -18,7 +18,8 @@ from typing import Any, Literal
 
 from nica_bench.atomic import locked, reason, sync_folder, temporary
 from nica_bench.errors import UsageError
-from nica_bench.pack import PACK_NAME, Pack, columns_of, schema, write_member
+from nica_bench.pack import PACK_NAME, Pack
+from nica_bench.pack_layout import columns_of, schema, write_member
 from nica_bench.record import Record
 from nica_bench.store import Store, StoreError
 
@@ -200,8 +201,9 @@ def _batches(
 ) -> Iterator[list[tuple[Record, str | None, int | None]]]:
     """Whole records in portions; their arrays go into the archive on the way."""
     rows: list[tuple[Record, str | None, int | None]] = []
+    folder = os.fspath(store.cells)
     for key in keys:
-        path, npz = store.cells / f"{key}.json", store.cells / f"{key}.npz"
+        path, npz = f"{folder}/{key}.json", f"{folder}/{key}.npz"
         try:
             stamp = _stamp(path)
             record, content = store.load(key)
@@ -210,11 +212,11 @@ def _batches(
             stored, npz_stamp = None, None
             if content is not None:
                 npz_stamp = _stamp(npz)
-                stored = writer.store(npz.name, content)
+                stored = writer.store(f"{key}.npz", content)
         except FileNotFoundError:  # replaced at this moment, or removed
             continue
         except StoreError as error:
-            result.left[path] = str(error)
+            result.left[Path(path)] = str(error)
             continue
         packed[key] = (stamp, npz_stamp if stored else None)
         rows.append((record, *(stored or (None, None))))
@@ -225,25 +227,26 @@ def _batches(
         yield rows
 
 
-def _stamp(path: Path) -> _Stamp:
+def _stamp(path: str) -> _Stamp:
     """What tells a file from one that has taken its place."""
-    status = path.stat()
+    status = os.stat(path)
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _remove(store: Store, packed: dict[str, tuple[_Stamp, _Stamp | None]]) -> int:
     """Remove the files that were packed and are still the same; how many."""
     removed = 0
+    folder = os.fspath(store.cells)
     with locked(store.cells):  # nobody replaces a cell between the look and the removal
         for key, (stamp, npz_stamp) in packed.items():
-            path, npz = store.cells / f"{key}.json", store.cells / f"{key}.npz"
+            path, npz = f"{folder}/{key}.json", f"{folder}/{key}.npz"
             with contextlib.suppress(FileNotFoundError):
                 if _stamp(path) != stamp:
                     continue
-                path.unlink()
+                os.unlink(path)
                 removed += 1
                 if npz_stamp is not None and _stamp(npz) == npz_stamp:
-                    npz.unlink()
+                    os.unlink(npz)
                     removed += 1
     sync_folder(store.cells)
     return removed

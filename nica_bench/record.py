@@ -119,6 +119,11 @@ class Record:
         """The key of the cell."""
         return self.spec.key
 
+    @property
+    def maker(self) -> Mapping[str, Any]:
+        """Who made the record: its provenance, but for the times, which may be missing."""
+        return self.provenance
+
     def to_json(self) -> dict[str, Any]:
         """The record as JSON values, with its format number and key."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "spec"}

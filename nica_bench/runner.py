@@ -7,18 +7,22 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
 from nica_bench.environment import memory_limit, usable_cores
 from nica_bench.errors import UsageError
 from nica_bench.method import Method
-from nica_bench.plan import Cell, grouped, make_cells, parse_seeds, pending, unfit
+from nica_bench.plan import Cell, Group, grouped, make_cells, parse_seeds, pending, unfit
 from nica_bench.record import Record, Status
 from nica_bench.reporter import Reporter
 from nica_bench.scenario import Scenario
 from nica_bench.store import Store
 from nica_bench.work import Setting, failed_record
+
+if TYPE_CHECKING:
+    from nica_bench.workers import Crew
 
 __all__ = ["Plan", "compute", "execute", "make_plan"]
 
@@ -37,6 +41,7 @@ class Plan:
         skipped: those whose method makes no sense on their scenario, with the reason.
         failed: those that failed before and are not tried again.
         broken: why a file that should be a record is none, by path.
+        missing: what files of its scenarios are not there, and where to get them, a line each.
     """
 
     store: Store
@@ -45,6 +50,7 @@ class Plan:
     skipped: list[tuple[Cell, str]]
     failed: frozenset[Cell]
     broken: dict[Path, str]
+    missing: tuple[str, ...] = ()
 
 
 def make_plan(
@@ -56,6 +62,7 @@ def make_plan(
     *,
     retry: set[Status],
     force: bool,
+    need_files: bool = True,
 ) -> Plan:
     """Plan a run; computes nothing.
 
@@ -64,6 +71,7 @@ def make_plan(
         store: where records are.
         retry: statuses that are computed again.
         force: compute everything again.
+        need_files: refuse a plan that lacks files; else it only says which.
 
     Raises:
         UsageError: if files of a scenario are missing that has cells to be computed; they are named.
@@ -83,12 +91,13 @@ def make_plan(
     reasons = {(c.scenario, c.method): unfit(c.method, c.scenario) for c in todo}
     skipped = [(c, reason) for c in todo if (reason := reasons[c.scenario, c.method]) is not None]
     run = [c for c in todo if reasons[c.scenario, c.method] is None]
-    for scenario in dict.fromkeys(c.scenario for c in run):
-        if (problem := scenario.unavailable()) is not None:
-            raise UsageError(problem)
+    problems = (scenario.unavailable() for scenario in dict.fromkeys(c.scenario for c in run))
+    missing = tuple(problem for problem in problems if problem is not None)
+    if missing and need_files:
+        raise UsageError(missing[0])
     kept = set(cells) - set(todo)
     failed = frozenset(c for c in kept if scan.records[c.spec.key].status not in (Status.OK, Status.SKIPPED))
-    return Plan(store, cells, run, skipped, failed, dict(scan.broken))
+    return Plan(store, cells, run, skipped, failed, dict(scan.broken), missing)
 
 
 def execute(
@@ -138,6 +147,8 @@ def compute(
     family: Callable[[Cell], Hashable] | None = None,
     largest: int | None = None,
     sharing: int = 1,
+    together: Sequence[Sequence[Cell]] = (),
+    crew: Crew | None = None,
 ) -> None:
     """Compute cells on worker processes, and return when each of them has a record.
 
@@ -147,6 +158,8 @@ def compute(
         jobs, timeout, modules, reporter: as in `execute`.
         family, largest: as in `grouped`.
         sharing: groups that are trained on one accelerator at once.
+        together: cells that were trained together before and go on from their checkpoint; they come last.
+        crew: gets the workers, so that they can be stopped.
 
     Raises:
         UsageError, NicaBenchError: as `execute`.
@@ -156,8 +169,10 @@ def compute(
     setting = replace(setting, device=_device(setting.device, setting.compile))
     workers = sharing if setting.device != "cpu" else jobs or usable_cores()
     memory = MEMORY_SHARE * _free_memory(setting.device) / workers
-    groups = grouped(cells, workers, memory, family, largest)
-    run_groups(groups, setting, workers, timeout, modules, reporter or Reporter())
+    begun = {cell for members in together for cell in members}
+    groups = grouped([c for c in cells if c not in begun], workers, memory, family, largest)
+    groups += [Group(tuple(members)) for members in together]
+    run_groups(groups, setting, workers, timeout, modules, reporter or Reporter(), crew)
 
 
 def _free_memory(device: str) -> int:

@@ -17,46 +17,30 @@ import os
 import re
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from numpy.typing import NDArray
 
 from nica_bench.arrays import pack, unpack
-from nica_bench.atomic import is_temporary, locked, reason, remove_stale, sync_folder, temporary
+from nica_bench.atomic import locked, reason, remove_stale, sync_folder, temporary
 from nica_bench.errors import NicaBenchError, UsageError
-from nica_bench.pack import PACK_NAME, Pack, PackedRecord
+from nica_bench.pack import PACK_NAME, Pack
+from nica_bench.pack_rows import PackedRecord
 from nica_bench.record import Record, RecordError
+from nica_bench.record_file import Scan, read_record_file
+from nica_bench.store_folder import CELLS, RECORD_NAME, check_folder, prepare_folder
 from nica_bench.tensors import TensorFileError, read_tensors, write_tensors
 
-__all__ = ["STORE_FORMAT", "Scan", "Store", "StoreError"]
+__all__ = ["Store", "StoreError"]
 
-STORE_FORMAT = 1
-"""Number of the folder's layout, written to its marker file."""
-
-_MARKER = "nica-bench.json"
-_CELLS = "cells"
 _WEIGHTS = "weights"
 _CHECKPOINTS = "checkpoints"
-_RECORD_NAME = re.compile(r"[0-9a-f]{64}\.json")
 
 
 class StoreError(NicaBenchError):
     """A cell cannot be written or read; names the file and the reason."""
-
-
-@dataclass(frozen=True)
-class Scan:
-    """What a store holds.
-
-    Args:
-        records: whole records by key.
-        broken: why a file that should be a record is none, by path.
-    """
-
-    records: dict[str, Record] = field(default_factory=dict)
-    broken: dict[Path, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,15 +68,9 @@ class Store:
         """
         store = cls(Path(folder).absolute())
         try:
-            store._check(create)
+            check_folder(store.folder, create)
             if create:
-                store.cells.mkdir(parents=True, exist_ok=True)
-                marker = store.folder / _MARKER
-                if not marker.exists():
-                    os.replace(temporary(store.folder, json.dumps({"format": STORE_FORMAT}).encode()), marker)
-                    sync_folder(store.folder)
-                # Root ignores permission bits and a read-only disk has its own: only writing shows what is possible.
-                temporary(store.cells, bytes(4096)).unlink()
+                prepare_folder(store.folder)
         except OSError as error:
             verb = "written to" if create else "read"
             raise UsageError(f"{folder} cannot be {verb}: {reason(error)}; choose another folder with --out") from error
@@ -107,7 +85,7 @@ class Store:
         """
         store = cls(Path(folder).absolute())
         try:
-            store._check(create=True)
+            check_folder(store.folder, create=True)
         except OSError as error:
             raise UsageError(f"{folder} cannot be read: {reason(error)}; choose another folder with --out") from error
         return store
@@ -115,7 +93,7 @@ class Store:
     @property
     def cells(self) -> Path:
         """The folder of the records."""
-        return self.folder / _CELLS
+        return self.folder / CELLS
 
     @property
     def pack(self) -> Pack | None:
@@ -223,7 +201,7 @@ class Store:
         """The record of a cell. Raises StoreError where there is none or it is broken."""
         path = self._path(key)
         try:
-            return self._load(path)
+            return read_record_file(path)
         except FileNotFoundError:
             packed = self.pack
             record = packed.read(key) if packed else None
@@ -281,7 +259,7 @@ class Store:
         paths = [self.cells / name for name in self._names()] if wanted is None else map(self._path, wanted)
         for path in paths:
             try:
-                record = self._load(path)
+                record = read_record_file(path)
                 scan.records[record.key] = record
             except FileNotFoundError:
                 continue
@@ -307,7 +285,7 @@ class Store:
         """
         if not re.fullmatch(r"[0-9a-fA-F]{4,64}", prefix):
             raise UsageError(f"a key is given by its first 4 to 64 hexadecimal digits, got '{prefix}'")
-        own = {name[:64] for name in self._names() if _RECORD_NAME.fullmatch(name)}
+        own = {name[:64] for name in self._names() if RECORD_NAME.fullmatch(name)}
         packed = self.pack
         keys = sorted(own.union(packed.places if packed else ()))
         found = [key for key in keys if key.startswith(prefix.lower())]
@@ -327,7 +305,7 @@ class Store:
         return self.folder / _WEIGHTS / f"{self._path(key).stem}.safetensors"
 
     def _path(self, key: str, suffix: str = ".json") -> Path:
-        if not _RECORD_NAME.fullmatch(key + ".json"):
+        if not RECORD_NAME.fullmatch(key + ".json"):
             raise StoreError(f"a key has 64 hexadecimal digits, got '{key}'")
         return self.cells / (key + suffix)
 
@@ -338,63 +316,3 @@ class Store:
             return []
         except OSError as error:
             raise StoreError(f"cannot list {self.cells}: {reason(error)}") from error
-
-    def _load(self, path: Path) -> Record:
-        """A record that was checked against its name and its arrays. FileNotFoundError: there is no such record."""
-        try:
-            return self._load_once(path)
-        except (ValueError, RecordError):
-            with locked(self.cells):  # a cell that was being replaced is whole where nobody replaces it
-                return self._load_once(path)
-
-    def _load_once(self, path: Path) -> Record:
-        record = Record.from_json(json.loads(path.read_bytes()))
-        if path.name != record.key + ".json":
-            raise ValueError(f"its key is {record.key}, which is not its name")
-        if record.arrays is None:
-            return record
-        npz, size = path.with_suffix(".npz"), record.arrays["bytes"]
-        if record.arrays["file"] != npz.name:
-            raise ValueError(f"its arrays should be in {npz.name}, not {record.arrays['file']}")
-        try:
-            came = npz.stat().st_size
-        except FileNotFoundError:
-            raise ValueError(f"{npz.name} is missing") from None
-        if came != size:
-            raise ValueError(f"{npz.name} should have {size} bytes, but has {came}")
-        return record
-
-    def _check(self, create: bool) -> None:
-        """That the folder is ours or nobody's; OSError where it cannot be read."""
-        if self.folder.exists() and not self.folder.is_dir():
-            raise UsageError(f"{self.folder} is a file, not a folder: choose another with --out")
-        names = os.listdir(self.folder) if self.folder.exists() else []
-        if _MARKER in names:
-            try:
-                version = json.loads((self.folder / _MARKER).read_bytes())["format"]
-                newer = version > STORE_FORMAT
-            except (ValueError, TypeError, KeyError) as error:
-                raise UsageError(f"{self.folder / _MARKER} is not the marker of a nica-bench folder") from error
-            if newer:
-                raise UsageError(
-                    f"{self.folder} has format {version}, this nica-bench reads {STORE_FORMAT}: update nica-bench"
-                )
-            return
-        if PACK_NAME in names:
-            Pack.open(self.folder / PACK_NAME)
-            return
-        inside = os.listdir(self.cells) if _CELLS in names and self.cells.is_dir() else []
-        if any(map(_RECORD_NAME.fullmatch, inside)):
-            return
-        # A process that is preparing the folder at this moment may have made an empty one and temporary files.
-        ours = [_CELLS] if self.cells.is_dir() else []
-        other = [n for n in names if n not in ours and not is_temporary(n)]
-        other += [f"{_CELLS}/{n}" for n in inside if not n.startswith(".")]
-        if other:
-            raise UsageError(
-                f"{self.folder} holds something else (for example '{min(other)}') and no nica-bench records: "
-                "choose another folder with --out"
-            )
-        if not create:
-            what = "holds no nica-bench records" if self.folder.exists() else "does not exist"
-            raise UsageError(f"{self.folder} {what}")

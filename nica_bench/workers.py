@@ -1,74 +1,51 @@
-"""Worker processes: each takes groups one after another; one that dies or hangs fails its own cells only."""
+"""Groups on worker processes: one that dies or hangs fails its own cells only."""
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
 import os
 import signal
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
+from multiprocessing.connection import wait
 
 from nica_bench.environment import memory_kills, usable_cores
 from nica_bench.errors import NicaBenchError
-from nica_bench.method import Interrupted
 from nica_bench.plan import Group
 from nica_bench.record import Status
 from nica_bench.reporter import Reporter
 from nica_bench.store import Store
-from nica_bench.work import Setting, failed_record, run_group
+from nica_bench.work import Setting, failed_record
+from nica_bench.worker import Worker, held_back, start_worker
 
-__all__ = ["run_groups"]
+__all__ = ["Crew", "run_groups"]
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _GRACE = 10.0
 """Seconds that interrupted fits have for saving their state."""
-_PARENTS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR2") if hasattr(signal, name)]
 _FAILED_STARTS = 3
 """Workers that may end in a row before they are ready for work; the run is given up then."""
 
 
-@dataclass
-class _Worker:
-    """A process and what it is at.
+class Crew:
+    """The workers of a run, for whoever has to stop them while it goes on."""
 
-    Args:
-        ready: it has started and loaded the method files.
-        group: what it works on, if anything.
-        begun: index of the cell in the group that was begun last.
-        since: when that was, seconds since 1970.
-        finished: indices of the group's cells whose records are written.
-        gone: it has ended.
-        listens: the present fit asks whether it is interrupted.
-        kills: processes that had been ended for want of memory when this one was started.
-    """
+    def __init__(self) -> None:
+        self.workers: list[Worker] = []
 
-    process: SpawnProcess
-    pipe: Connection
-    ready: bool = False
-    group: Group | None = None
-    begun: int = 0
-    since: float = field(default_factory=time.time)
-    finished: set[int] = field(default_factory=set)
-    gone: bool = False
-    listens: bool = False
-    kills: int = field(default_factory=memory_kills)
+    def interrupt(self, grace: float = _GRACE) -> None:
+        """Let fits that can save their state do so, and wait until they have. A signal's handler may call this.
 
-    def ending(self) -> str:
-        """How the process ended, for people."""
-        code = self.process.exitcode
-        if code is not None and code < 0:
-            with contextlib.suppress(ValueError):
-                return signal.Signals(-code).name
-        return f"exit code {code}"
+        Args:
+            grace: most seconds to wait.
+        """
+        asked = [w for w in self.workers if w.group is not None and not w.gone]
+        for worker in asked:
+            worker.flags.stop = True
+        end = time.monotonic() + grace
+        while any(w.flags.listens and w.process.is_alive() for w in asked) and time.monotonic() < end:
+            time.sleep(0.02)
 
 
 def run_groups(
@@ -78,6 +55,7 @@ def run_groups(
     timeout: float | None,
     modules: tuple[str, ...],
     reporter: Reporter,
+    crew: Crew | None = None,
 ) -> None:
     """Run groups on worker processes and return when each of their cells has a record.
 
@@ -88,6 +66,7 @@ def run_groups(
         timeout: most seconds a cell; cells that train together have their sum.
         modules: files of methods and scenarios that a worker loads first.
         reporter: is told how the groups go on.
+        crew: gets the workers.
 
     Raises:
         NicaBenchError: if records can't be written any more, or workers can't be started; what is finished is kept.
@@ -100,10 +79,11 @@ def run_groups(
     if setting.threads > 1:
         # threads that spin while they wait bring a machine that has other work to a halt
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    workers: list[_Worker] = []
+    crew = crew or Crew()
+    workers = crew.workers
     failed_starts = 0
     try:
-        workers += [_start(setting, modules) for _ in range(min(jobs, len(groups)))]
+        workers += [start_worker(setting, modules) for _ in range(min(jobs, len(groups)))]
         while queue or any(w.group for w in workers):
             heard = wait([end for w in workers for end in (w.pipe, w.process.sentinel)], timeout=0.5)
             for worker in list(workers):
@@ -120,66 +100,23 @@ def run_groups(
                     if failed_starts >= _FAILED_STARTS:
                         raise NicaBenchError(f"worker processes end before they begin: {worker.ending()}")
                     if queue:
-                        workers.append(_start(setting, modules))
+                        workers.append(start_worker(setting, modules))
         for worker in workers:
             worker.pipe.close()  # tells it to end
         for worker in workers:
             worker.process.join(5)
     finally:
         # a second Ctrl-C must not leave workers behind: this process would wait for them at its end
-        with _held_back(signal.SIGINT, signal.SIGTERM):
-            _interrupt([w for w in workers if w.group is not None and not w.gone])
+        with held_back(signal.SIGINT, signal.SIGTERM):
+            crew.interrupt()
             for worker in workers:
                 worker.process.kill()
             for worker in workers:
                 worker.process.join()
+            workers.clear()
 
 
-def _interrupt(workers: Sequence[_Worker]) -> None:
-    """Let fits that can save their state do so, for a few seconds."""
-    asked = []
-    for worker in workers:
-        # a closed pipe or a worker that has just died is no matter: it is ended in any case
-        with contextlib.suppress(EOFError, OSError, NicaBenchError):
-            while worker.pipe.poll():
-                kind, _ = worker.pipe.recv()
-                worker.listens = (worker.listens and kind != "begun") or kind == "listens"
-            if worker.listens:
-                worker.pipe.send(None)
-                asked.append(worker)
-    end = time.monotonic() + _GRACE
-    for worker in asked:
-        worker.process.join(max(0.0, end - time.monotonic()))
-
-
-def _start(setting: Setting, modules: tuple[str, ...]) -> _Worker:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    # not daemonic: a method may use processes of its own
-    process = context.Process(target=_serve, args=(theirs, setting, modules))
-    if os.name == "posix":
-        resource_tracker.ensure_running()  # starting it on the way would let Ctrl-C through again
-    # A terminal and Slurm send these to all processes, but the parent ends its workers itself.
-    with _held_back(*_PARENTS):
-        process.start()
-    theirs.close()
-    return _Worker(process, ours)
-
-
-@contextlib.contextmanager
-def _held_back(*signals: signal.Signals) -> Iterator[None]:
-    """Keep signals from this process until the end, and from a process started meanwhile for good."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _listen(worker: _Worker, queue: deque[Group], reporter: Reporter) -> None:
+def _listen(worker: Worker, queue: deque[Group], reporter: Reporter) -> None:
     """Take what a worker has sent, and give it work where it has none."""
     try:
         while worker.pipe.poll():
@@ -197,9 +134,7 @@ def _listen(worker: _Worker, queue: deque[Group], reporter: Reporter) -> None:
                     reporter.begun(worker.group)
             elif worker.group is not None:
                 if kind == "begun":
-                    worker.begun, worker.since, worker.listens = value, time.time(), False
-                elif kind == "listens":
-                    worker.listens = True
+                    worker.begun, worker.since = value, time.time()
                 elif kind == "step":
                     reporter.step(worker.group, value)
                 elif kind == "cell":
@@ -212,7 +147,7 @@ def _listen(worker: _Worker, queue: deque[Group], reporter: Reporter) -> None:
         worker.gone = True
 
 
-def _trouble(worker: _Worker, timeout: float | None) -> tuple[Status | None, str]:
+def _trouble(worker: Worker, timeout: float | None) -> tuple[Status | None, str]:
     """Why a worker's group has to be given up, if so; a worker that takes too long is ended."""
     group = worker.group
     if group is None:
@@ -230,7 +165,7 @@ def _trouble(worker: _Worker, timeout: float | None) -> tuple[Status | None, str
 
 
 def _give_up(
-    worker: _Worker,
+    worker: Worker,
     status: Status,
     message: str,
     store: Store,
@@ -254,57 +189,3 @@ def _give_up(
     reporter.ended(group)
     if end < len(group.cells):
         queue.appendleft(Group(group.cells[end:]))
-
-
-def _serve(pipe: Connection, setting: Setting, modules: tuple[str, ...]) -> None:
-    """A worker's life: groups in, progress out; it ends when its parent is gone."""
-    from nica_bench.registry import load_file
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.dup2(2, 1)  # what a method prints is not part of the run's output
-    try:
-        try:
-            for path in modules:
-                load_file(Path(path))
-            pipe.send(("ready", None))
-            while True:
-                group = pipe.recv()
-                run_group(group, setting, *_channel(pipe))
-                pipe.send(("done", None))
-        except Interrupted:
-            return
-        except NicaBenchError as error:
-            pipe.send(("fatal", str(error)))
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        return
-
-
-def _channel(pipe: Connection) -> tuple[Callable[[str, Any], None], Callable[[], bool]]:
-    """What tells the parent how a group goes on, and what a fit asks whether to stop: the parent sends it a word.
-
-    The first question of a fit is told to the parent, which then waits for the fit to stop.
-    """
-    told = False
-
-    def send(kind: str, value: Any) -> None:
-        nonlocal told
-        told = told and kind != "begun"
-        pipe.send((kind, value))
-
-    def interrupted() -> bool:
-        nonlocal told
-        if not told:
-            told = True
-            pipe.send(("listens", None))
-        return pipe.poll()
-
-    return send, interrupted
-
-
-def _end_with_parent() -> None:
-    """End this process at once when its parent has ended: in the middle of a fit it would not notice for long."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)

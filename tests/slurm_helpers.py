@@ -78,12 +78,19 @@ class Sweep:
 
     def finished(self):
         """How often each dataset was fitted to the end."""
-        path = self.folder / "finished"
+        return self._noted("finished")
+
+    def resumed(self):
+        """How often a fit of each dataset went on from its checkpoint."""
+        return self._noted("resumed")
+
+    def _noted(self, what):
+        path = self.folder / what
         return Counter(path.read_text().split()) if path.exists() else Counter()
 
 
-def waiting(seconds):
-    return ["--method", f"{WAITING}[seconds={seconds}]"]
+def waiting(seconds, saves=False):
+    return ["--method", f"{WAITING}[seconds={seconds},saves={str(saves).lower()}]"]
 
 
 def hungry(megabytes):

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from nica_bench.errors import UsageError
-from nica_bench.store import STORE_FORMAT, Scan, Store, StoreError
+from nica_bench.record_file import Scan
+from nica_bench.store import Store, StoreError
+from nica_bench.store_folder import STORE_FORMAT
 from store_helpers import make_arrays, make_record, temporary_files
 
 

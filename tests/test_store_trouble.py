@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from nica_bench import atomic
-from nica_bench.store import Scan, Store, StoreError
+from nica_bench.record_file import Scan
+from nica_bench.store import Store, StoreError
 from store_helpers import make_arrays, make_record, python, temporary_files, write_often
 
 

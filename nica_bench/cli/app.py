@@ -28,7 +28,8 @@ def build() -> typer.Typer:
     from nica_bench.cli.publish import publish
     from nica_bench.cli.results import PLOT_HELP, plot, report, table
     from nica_bench.cli.run import run
-    from nica_bench.cli.sweep import cancel, status, sweep
+    from nica_bench.cli.sweep import sweep
+    from nica_bench.cli.watching import cancel, status
 
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
     app.callback(invoke_without_command=True)(_root)

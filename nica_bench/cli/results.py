@@ -56,6 +56,7 @@ def table(
     if (parts or threshold != 0.95) and shown.name != "scores":
         raise UsageError(f"--by and --threshold belong to --kind scores, got --kind {kind}")
     collection = _collection(out_folder, scenario, method, seeds, host)
+    gc.disable()  # what is read of the records from here on lives as long too, and a table leaves nothing else behind
     tables, notes = shown.build(collection, Query(metric, parts, threshold))
     _say(collection.notes, notes)
     if chosen == "rich" and save is None:

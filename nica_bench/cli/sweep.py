@@ -1,26 +1,23 @@
-"""`nica-bench sweep`, `status` and `cancel`: a grid of cells as jobs of a cluster."""
+"""`nica-bench sweep`: a grid of cells as jobs of a cluster."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import signal
 import sys
-import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nica_bench.cli.console import Debug, Json, Session, listing, out, say
+from nica_bench.cli.console import Debug, Json, Session, out, say
+from nica_bench.cli.dry_run import dry_run as print_plan
 from nica_bench.cli.progress import cells_text
 from nica_bench.cli.run import dotted_parameters, tell_failures
+from nica_bench.cli.watching import wait, watching
 from nica_bench.collection import Collection
 from nica_bench.environment import check_device_name
-from nica_bench.errors import NicaBenchError, UsageError, did_you_mean
+from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.plan import Cell, parse_statuses
 from nica_bench.record import Record
 from nica_bench.runner import Plan, make_plan
@@ -28,15 +25,12 @@ from nica_bench.store import Store
 from nica_bench.tables import Query, Table, render, rows_of, scores_table, table_kind, terminal_table
 
 if TYPE_CHECKING:
-    from nica_bench.sweep import Batch, Costs, Made, Manner, Sweep, Tally
+    from nica_bench.sweep import Made, Manner, Sweep
 
-__all__ = ["cancel", "status", "sweep"]
+__all__ = ["sweep"]
 
 _CLUSTERS = ("slurm", "local", "debug")
 _SWEEP, _SLURM = "Sweep", "Slurm"
-_LINE_SECONDS = 10.0
-
-SweptOut = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder that a sweep writes into.")]
 
 
 def sweep(
@@ -131,7 +125,17 @@ def sweep(
         return
     if cluster not in _CLUSTERS:
         raise UsageError(f"unknown cluster '{cluster}'; {did_you_mean(cluster, _CLUSTERS)}")
-    from nica_bench.sweep import Flags, Manner, Sweep, SweepFile, make_grid, parse_memory, parse_time, read_sweep
+    from nica_bench.sweep import (
+        CLUSTERS,
+        Flags,
+        Manner,
+        Sweep,
+        SweepFile,
+        make_grid,
+        parse_memory,
+        parse_time,
+        read_sweep,
+    )
 
     if file is None and not scenario and not attach:
         raise UsageError("sweep takes a file, such as `nica-bench sweep --init` writes, or --scenario (-s)")
@@ -139,10 +143,10 @@ def sweep(
     folder = out_folder or text.out or Path("results")
     if attach:
         store = Store.open(folder, create=False)
-        with _watching(store):
+        with watching(store):
             sweeper = Sweep(store, say, poll)
             sweeper.attach()
-            _watch(sweeper)
+            wait(sweeper)
         _conclude(store, None, text.metrics, json_)
         return
     if device is not None:
@@ -175,11 +179,11 @@ def sweep(
     )
     everything = force or bool(text.force)
     if dry_run:
-        _dry_run(made, Store.preview(folder), again, everything, cluster)
+        print_plan(made, Store.preview(folder), again, everything, cluster)
         return
-    _check(cluster, made)
+    CLUSTERS[cluster]().check(dict.fromkeys(made.resources.values()))
     store = Store.open(folder)
-    with _watching(store):
+    with watching(store):
         sweeper = Sweep(store, say, poll)
         sweeper.attach()
         plan = make_plan(made.scenarios, made.methods, made.seeds, made.inits, store, retry=again, force=everything)
@@ -187,68 +191,8 @@ def sweep(
         if detach and cluster == "slurm":
             say(f"the jobs run; `nica-bench status --out {folder}` says how far they are, the same command waits")
             return
-        _watch(sweeper)
+        wait(sweeper)
     _conclude(store, plan.cells, text.metrics, json_)
-
-
-def status(
-    out_folder: SweptOut = Path("results"),
-    json_: Json = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it again every ten seconds until all is done.")] = False,
-    debug: Debug = False,
-) -> None:
-    """Show how far a sweep is: cells done, running, pending and failed, by method and scenario."""
-    from nica_bench.sweep import CLUSTERS, overview
-
-    store = Store.open(out_folder, create=False)
-    while True:
-        seen = overview(store, [make() for make in CLUSTERS.values()])
-        total = {name: sum(getattr(line, name) for line in seen.lines) for name in _COUNTS}
-        failed = sum((Counter(line.failed) for line in seen.lines), Counter[str]())
-        if json_:
-            lines = [{**vars(line), "missing": line.missing} for line in seen.lines]
-            shown = {"lines": lines, **total, "failed": failed, "seconds_left": seen.seconds_left}
-            typer.echo(json.dumps({**shown, "answered": seen.answered, "submitter": seen.submitter}, indent=2))
-            return
-        rows = [["scenario", "method", "cells", *_COUNTS[1:], "failed"]]
-        for line in seen.lines:
-            counts = [str(getattr(line, name)) for name in _COUNTS]
-            rows.append([line.scenario, line.method, *counts, _failures(line.failed)])
-        rows.append(["all", "", *(str(total[name]) for name in _COUNTS), _failures(failed)])
-        listing(rows)
-        if not seen.answered:
-            say("the cluster does not answer: what runs is not known")
-        if seen.seconds_left is not None:
-            say(f"ETA {_clock(seen.seconds_left)} at the pace so far")
-        if seen.submitter is not None:
-            say(f"{seen.submitter['user']} watches it (process {seen.submitter['pid']} on {seen.submitter['host']})")
-        if not watch or not total["running"] + total["pending"]:
-            return
-        time.sleep(10)
-
-
-_COUNTS = ("total", "done", "running", "pending", "missing")
-
-
-def cancel(out_folder: SweptOut = Path("results"), debug: Debug = False) -> None:
-    """Cancel the jobs that sweeps into a folder have started, and no others; what is finished is kept."""
-    from nica_bench.sweep import Journal, Sweep
-    from nica_bench.sweep import cancel as cancel_jobs
-
-    store = Store.open(out_folder, create=False)
-    journal = Journal(store.folder)
-    stopped = cancel_jobs(journal)
-    if not stopped:
-        say(f"no jobs of a sweep into {out_folder} are running or waiting")
-        return
-    jobs = sum(len(a.jobs) for a in stopped)
-    say(f"cancelled: {jobs} jobs of {len(stopped)} arrays ({', '.join(str(a.number) for a in stopped)})")
-    if journal.submitter() is None:  # else whoever watches gathers
-        with journal.submitting():
-            sweeper = Sweep(store, say, 2.0)
-            sweeper.attach()
-            for _ in sweeper.run():
-                pass
 
 
 def _write_example(path: Path) -> None:
@@ -264,29 +208,16 @@ def _write_example(path: Path) -> None:
     typer.echo(f"{path}: change it, then `nica-bench sweep {path} --dry-run` shows what it would do")
 
 
-def _check(cluster: str, made: Made) -> None:
-    """Refuse what the cluster would refuse, before anything is submitted."""
-    from nica_bench.sweep import CLUSTERS
-
-    CLUSTERS[cluster]().check(dict.fromkeys(made.resources.values()))
-
-
-def _batches(cells: Sequence[Cell], made: Made, costs: Costs) -> list[Batch]:
-    from nica_bench.sweep import pack
-
-    return pack(cells, lambda cell: made.resources[cell.method], costs)
-
-
 def _start(sweeper: Sweep, plan: Plan, made: Made, cluster: str, manner: Manner) -> None:
     """Submit what is neither there nor on its way."""
-    from nica_bench.sweep import Costs
+    from nica_bench.sweep import Costs, pack
 
     running = sweeper.watch.keys
     cells = [c for c in plan.pending if c.spec.key not in running]
     _announce(plan, running)
     sweeper.journal.write_plan(plan.cells, sys.argv)
     costs = Costs(plan.store.scan(c.spec.key for c in plan.cells).records.values()) if cells else Costs([])
-    sweeper.submit(plan, _batches(cells, made, costs), cluster, manner, made.texts)
+    sweeper.submit(plan, pack(cells, lambda cell: made.resources[cell.method], costs), cluster, manner, made.texts)
 
 
 def _announce(plan: Plan, running: set[str]) -> None:
@@ -305,73 +236,6 @@ def _announce(plan: Plan, running: set[str]) -> None:
     parts += [f"{len(plan.failed)} failed before (--retry failed takes them again)"] if plan.failed else []
     parts += [f"{on_way} in jobs that run already"] if on_way else []
     say(f"{cells_text(len(plan.cells))}: {', '.join(parts)}, {len(plan.pending) - on_way} to submit")
-
-
-def _dry_run(made: Made, store: Store, again: set[Any], force: bool, cluster: str) -> None:
-    """Print what a sweep would do."""
-    from nica_bench.sweep import Array, Costs, Journal, Slurm
-
-    plan = make_plan(made.scenarios, made.methods, made.seeds, made.inits, store, retry=again, force=force)
-    open_ = {c.key for array in Journal(store.folder).open_arrays() for job in array.jobs for c in job}
-    cells = [c for c in plan.pending if c.spec.key not in open_]
-    costs = Costs(plan.store.scan().records.values())
-    batches = _batches(cells, made, costs)
-    counts: dict[tuple[str, str], list[int]] = {}
-    waiting = set(plan.pending)
-    for cell in plan.cells:
-        row = counts.setdefault((cell.scenario.label, cell.method.label), [0, 0])
-        row[0] += 1
-        row[1] += cell in waiting
-    rows = [["scenario", "method", "cells", "cached", "pending"]]
-    rows += [[s, m, str(n), str(n - todo), str(todo)] for (s, m), (n, todo) in counts.items()]
-    listing(rows)
-    pending, cached = len(plan.pending), len(plan.cells) - len(plan.pending)
-    jobs = sum(len(b.jobs) for b in batches)
-    typer.echo(f"{len(plan.cells)} cells: {cached} cached, {pending} pending; {jobs} jobs in {len(batches)} arrays")
-    if len(cells) < pending:
-        typer.echo(f"{pending - len(cells)} of the pending ones are in jobs of an earlier sweep")
-    for batch in batches:
-        most = max(map(len, batch.jobs))
-        typer.echo(f"array of {len(batch.jobs)} jobs, {most} cells a job at most: {_estimate(batch, costs)}")
-        if cluster == "slurm":
-            slurm = Slurm()
-            array = Array("nica-000000000000", "slurm", tuple(() for _ in batch.jobs), batch.resources)
-            typer.echo(slurm.script(array, Journal(store.folder).array_folder(array.name)))
-    if cluster == "slurm":
-        try:
-            _check(cluster, made)
-        except NicaBenchError as error:
-            raise UsageError(f"it could not be submitted from here: {error}") from error
-
-
-def _estimate(batch: Batch, costs: Costs) -> str:
-    cells = [c for job in batch.jobs for c in job]
-    seconds = [s for c in cells if (s := costs.seconds(c)) is not None]
-    memory = [m for c in cells if (m := costs.memory(c)) is not None]
-    if not seconds:
-        return "no records tell yet how long a cell takes"
-    total = sum(seconds) / len(seconds) * len(cells)
-    longest = max(sum(costs.seconds(c) or total / len(cells) for c in job) for job in batch.jobs)
-    known = "" if len(seconds) == len(cells) else f" (known of {len(seconds)} of {len(cells)} cells)"
-    most = f"; {max(memory) / 1e9:.1f} GB a process" if memory else ""
-    return f"about {_clock(total)} of work{known}, {_clock(longest)} the longest job{most}"
-
-
-def _watch(sweeper: Sweep) -> None:
-    """Wait for all jobs, with a line now and then."""
-    before: Tally | None = None
-    shown = begun = time.monotonic()
-    first: int | None = None
-    for tally in sweeper.run():
-        now = time.monotonic()
-        first = tally.done if first is None else first
-        if tally.total and tally != before and (before is None or now - shown >= _LINE_SECONDS):
-            eta = ""
-            if tally.done > first and tally.done < tally.total:
-                eta = f", ETA {_clock((now - begun) / (tally.done - first) * (tally.total - tally.done))}"
-            failed = f", {tally.failed} failed" if tally.failed else ""
-            say(f"  {tally.done}/{tally.total} cells{failed}; jobs: {tally.running} run, {tally.pending} wait{eta}")
-            shown, before = now, tally
 
 
 def _conclude(store: Store, cells: Sequence[Cell] | None, metrics: Sequence[str], json_: bool) -> None:
@@ -405,41 +269,3 @@ def _tables(store: Store, records: Sequence[Record], metrics: Sequence[str]) -> 
         return [scores_table(name, found) for name, found in rows.items()]
     collection = Collection(tuple(records))
     return [t for metric in metrics for t in table_kind("scores").build(collection, Query(metric, (), 0.95))[0]]
-
-
-@contextlib.contextmanager
-def _watching(store: Store) -> Iterator[None]:
-    """Be the only one at work in a folder; on Ctrl-C and SIGTERM say what goes on, and exit as a shell expects."""
-    from nica_bench.sweep import Journal
-
-    journal = Journal(store.folder)
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise _Stopped
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        with journal.submitting():
-            yield
-    except (KeyboardInterrupt, _Stopped) as stopped:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        say(
-            "stopped watching: jobs that were submitted go on and keep what they finish; the same command waits for "
-            f"them again, `nica-bench cancel --out {store.folder}` ends them"
-        )
-        raise typer.Exit(130 if isinstance(stopped, KeyboardInterrupt) else 143) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-class _Stopped(BaseException):
-    """SIGTERM arrived."""
-
-
-def _failures(counts: dict[str, int]) -> str:
-    return ", ".join(f"{number} {name}" for name, number in counts.items()) or "0"
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"

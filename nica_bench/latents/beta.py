@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from scipy.special import betaln, log_expit
 
 from nica_bench.dataset import Floats, Integers
 from nica_bench.latents.coordinate import LOGIT
@@ -53,6 +52,8 @@ class ConditionalBeta(ConditionalFamily):
 
     def log_density_natural(self, v: Floats, u: Integers) -> Floats:
         """log p(v_i | u) = alpha log expit(v) + beta log expit(-v) - log B(alpha, beta), shape (N, n), in nats."""
+        from scipy.special import betaln, log_expit
+
         alpha, beta = self.alphas[u], self.betas[u]
         density: Floats = alpha * log_expit(v) + beta * log_expit(-v) - betaln(alpha, beta)
         return density

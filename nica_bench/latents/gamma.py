@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
-from scipy.special import gammaln
 
 from nica_bench.dataset import Floats, Integers
 from nica_bench.latents.coordinate import LOG
@@ -64,6 +63,8 @@ class ConditionalGamma(_ShapeScale):
 
     def log_density_natural(self, v: Floats, u: Integers) -> Floats:
         """log p(v_i | u) = shape v - e^v / scale - log Gamma(shape) - shape log scale, shape (N, n), in nats."""
+        from scipy.special import gammaln
+
         shape, scale = self.shapes[u], self.scales[u]
         density: Floats = shape * (v - np.log(scale)) - np.exp(v) / scale - gammaln(shape)
         return density
@@ -93,6 +94,8 @@ class ConditionalInverseGamma(_ShapeScale):
 
     def log_density_natural(self, v: Floats, u: Integers) -> Floats:
         """log p(v_i | u) = shape (log scale - v) - scale e^-v - log Gamma(shape), shape (N, n), in nats."""
+        from scipy.special import gammaln
+
         shape, scale = self.shapes[u], self.scales[u]
         density: Floats = shape * (np.log(scale) - v) - scale * np.exp(-v) - gammaln(shape)
         return density

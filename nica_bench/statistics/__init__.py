@@ -1,6 +1,6 @@
 """Statistics of scores over seeds: aggregates with intervals, methods in pairs, profiles. They read records only."""
 
-from nica_bench.statistics.blocks import Block, Floor, Outcomes, Series, blocks_of
+from nica_bench.statistics.blocks import Block, blocks_of
 from nica_bench.statistics.comparisons import Pair, best_of, compare_all
 from nica_bench.statistics.frames import frame_of
 from nica_bench.statistics.intervals import (
@@ -12,9 +12,11 @@ from nica_bench.statistics.intervals import (
     success_rate,
     wilson,
 )
+from nica_bench.statistics.outcomes import Floor, Outcomes
 from nica_bench.statistics.paired import Comparison, compare, holm
 from nica_bench.statistics.profiles import Profile, performance_profile
 from nica_bench.statistics.quantities import Quantity, quantities, quantity
+from nica_bench.statistics.series import Series
 from nica_bench.statistics.variance import VarianceSplit, split_variance
 
 __all__ = [

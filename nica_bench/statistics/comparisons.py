@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nica_bench.statistics.blocks import Block, Series
+from nica_bench.statistics.blocks import Block
 from nica_bench.statistics.paired import Comparison, compare, holm, signed_rank
 from nica_bench.statistics.quantities import Quantity
+from nica_bench.statistics.series import Series
 
 __all__ = ["Pair", "best_of", "compare_all"]
 
@@ -116,7 +117,7 @@ def _rivals(block: Block, quantity: Quantity) -> Iterator[tuple[Series, dict[int
     for series in block.series:
         if series.oracle or not series.finished:
             continue
-        recorded = {seed for seed, _ in series.records}
+        recorded = set(series.seeds)
         scores = {seed: v for seed, v in results[series.method].by_dataset().items() if seed in recorded}
         if scores:
             yield series, scores

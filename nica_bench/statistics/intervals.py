@@ -188,26 +188,28 @@ def resampled(count: int, strata: ArrayLike | None, seed: int, resamples: int) -
 
 
 @functools.lru_cache(maxsize=4)
-def _counts(groups: bytes, seed: int, resamples: int) -> NDArray[np.int32]:
-    """How often each value is in each resample, shape (resamples, n): the same for all tables of n datasets."""
+def _counts(groups: bytes, seed: int, resamples: int) -> NDArray[np.signedinteger[Any]]:
+    """How often each value is in each resample, shape (n, resamples): the same for all tables of n datasets."""
     strata = np.frombuffer(groups, dtype=np.intp)
     drawn = resampled(len(strata), strata, seed, resamples)
-    counts = np.zeros((resamples, len(strata)), dtype=np.int32)
-    np.add.at(counts, (np.arange(resamples)[:, None], drawn), 1)
+    counts = np.zeros((len(strata), resamples), dtype=np.int16 if len(strata) < 2**15 else np.int32)
+    np.add.at(counts, (drawn, np.arange(resamples)[:, None]), 1)
     return counts
 
 
-def _medians(scores: Values, counts: NDArray[np.int32]) -> Values:
+def _medians(scores: Values, counts: NDArray[np.signedinteger[Any]]) -> Values:
     """Median of each resample, to the last bit that of the drawn values, without drawing or sorting them.
 
     Args:
         scores: shape (n,).
-        counts: from `_counts`.
+        counts: from `_counts`. The resamples are the last axis, so that each step works on contiguous numbers.
     """
     order = np.argsort(scores, kind="stable")
-    reached = np.cumsum(counts[:, order], axis=1, dtype=np.int32)
+    reached = counts[order]
+    for i in range(1, len(reached)):  # several times quicker than np.cumsum along this axis
+        reached[i] += reached[i - 1]
     count = len(scores)
-    lower, upper = ((reached <= k).sum(axis=1) for k in ((count - 1) // 2, count // 2))
+    lower, upper = ((reached <= k).sum(axis=0) for k in ((count - 1) // 2, count // 2))
     ordered = scores[order]
     return np.asarray((ordered[lower] + ordered[upper]) / 2)
 

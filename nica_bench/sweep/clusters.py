@@ -22,9 +22,13 @@ from nica_bench.sweep.job import SweepJob
 from nica_bench.sweep.journal import Array
 from nica_bench.sweep.resources import Resources
 
-__all__ = ["Cluster", "Debug", "Jobs", "Local", "Look", "give_pickles", "last_words"]
+__all__ = ["Cluster", "Debug", "Jobs", "Local", "Look", "Unanswered", "give_pickles", "last_words"]
 
 _YEAR_MINUTES = 365 * 24 * 60
+
+
+class Unanswered(NicaBenchError):
+    """It is not known whether jobs were submitted."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Cluster(ABC):
 
         Raises:
             UsageError: if they are refused.
-            NicaBenchError: if it is not known whether they were submitted.
+            Unanswered: if it is not known whether they were submitted.
         """
 
     @abstractmethod
@@ -138,7 +142,7 @@ class Local(Cluster):
             job: Any = executor.submit(jobs[0])
             return job.job_id, psutil.Process(int(job.job_id)).create_time()
         except (OSError, psutil.Error) as error:
-            raise NicaBenchError(f"a job can't be started here: {error}") from error
+            raise Unanswered(f"a job can't be started here: {error}") from error
 
     def find(self, array: Array, folder: Path) -> tuple[str, float | None] | None:
         """A process whose command line names the array's folder."""

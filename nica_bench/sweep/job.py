@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nica_bench.errors import NicaBenchError
 from nica_bench.plan import Cell, Group
@@ -21,6 +21,8 @@ from nica_bench.work import Setting
 
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
+
+    from nica_bench.workers import Crew
 
 __all__ = ["CellText", "SweepJob", "begun_file", "is_fresh", "made_at", "read_begun"]
 
@@ -78,25 +80,31 @@ def begun_file(folder: Path, index: int) -> Path:
 
 def read_begun(folder: Path, index: int) -> set[str]:
     """Keys of the cells that a job was working on when it wrote last; none where it wrote nothing."""
+    return {key for keys in _read_groups(folder, index) for key in keys}
+
+
+def _read_groups(folder: Path, index: int) -> list[list[str]]:
+    """The same, group by group."""
     try:
-        return set(json.loads(begun_file(folder, index).read_bytes()))
+        found: list[Any] = json.loads(begun_file(folder, index).read_bytes())
+        return [keys if isinstance(keys, list) else [str(keys)] for keys in found]
     except (OSError, ValueError, TypeError):
-        return set()
+        return []
 
 
 class _Notes(Reporter):
     """Notes on the disk which cells are being worked on, for whoever asks why a job's records are missing."""
 
     def __init__(self, file: Path) -> None:
-        self.working: dict[Group, set[str]] = {}
+        self.working: dict[Group, list[str]] = {}
         self._file = file
 
     @property
     def keys(self) -> set[str]:
-        return set[str]().union(*self.working.values())
+        return {key for keys in self.working.values() for key in keys}
 
     def begun(self, group: Group) -> None:
-        self.working[group] = {c.spec.key for c in group.cells}
+        self.working[group] = [c.spec.key for c in group.cells]
         self._write()
 
     def ended(self, group: Group) -> None:
@@ -107,7 +115,7 @@ class _Notes(Reporter):
         # On a full disk the records say what is wrong.
         with contextlib.suppress(OSError):
             new = self._file.with_suffix(f".{os.getpid()}")
-            new.write_text(json.dumps(sorted(self.keys)))
+            new.write_text(json.dumps(list(self.working.values())))
             os.replace(new, self._file)
 
 
@@ -145,6 +153,7 @@ class SweepJob:
 
     def __post_init__(self) -> None:
         self._notes: _Notes | None = None
+        self._crew: Crew | None = None
 
     def __call__(self) -> str:
         """Compute what is missing; a line on what was done."""
@@ -157,23 +166,27 @@ class SweepJob:
         store = Store.open(self.setting.out)
         left = self._left(store)
         if left:
+            cut_off = _read_groups(Path(self.folder), self.index)
             self._notes = _Notes(begun_file(Path(self.folder), self.index))
-            self._compute([text.make() for text in left], self._notes)
+            self._compute([text.make() for text in left], self._notes, self._resumable(store, left, cut_off))
         return f"{len(left)} of {len(self.cells)} cells computed"
 
     def checkpoint(self) -> DelayedSubmission:
         """What is to be submitted in place of this job when it is stopped: the same, for its records are on the disk.
 
-        What it was working on comes last then: a cell that takes longer than the job may run keeps no other back.
+        The fits that run get some seconds to save their states, from which they go on in the next job. What it was
+        working on comes last then: a cell that takes longer than the job may run keeps no other back.
         """
         from submitit.helpers import DelayedSubmission
 
+        if self._crew is not None:
+            self._crew.interrupt()
         working = self._notes.keys if self._notes is not None else set()
         last = sorted(self.cells, key=lambda cell: cell.key in working)
         return DelayedSubmission(replace(self, cells=tuple(last)))
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_notes": None}
+        return {**self.__dict__, "_notes": None, "_crew": None}
 
     def _left(self, store: Store) -> Sequence[CellText]:
         """The cells without a record of this job; one that was killed is done again."""
@@ -181,13 +194,20 @@ class SweepJob:
         done = {k for k, r in there.items() if r.status is not Status.KILLED and is_fresh(r, self.stale)}
         return [cell for cell in self.cells if cell.key not in done]
 
-    def _compute(self, cells: Iterable[Cell], notes: _Notes) -> None:
-        from nica_bench.runner import compute
+    def _resumable(self, store: Store, left: Sequence[CellText], groups: Sequence[Sequence[str]]) -> list[list[str]]:
+        """Groups that were cut off and have left a checkpoint, which is that of all their cells together."""
+        keys = {cell.key for cell in left}
+        return [list(g) for g in groups if keys.issuperset(g) and store.checkpoint(g).exists()]
 
-        cells = list(cells)
+    def _compute(self, cells: Sequence[Cell], notes: _Notes, cut_off: Sequence[Sequence[str]]) -> None:
+        from nica_bench.runner import compute
+        from nica_bench.workers import Crew
+
         if self.inline:
             self._inline(cells)
             return
+        self._crew = Crew()
+        by_key = {cell.spec.key: cell for cell in cells} if cut_off else {}
         compute(
             cells,
             self.setting,
@@ -199,6 +219,8 @@ class SweepJob:
             family=lambda cell: family_of(cell) if cell.method.replicated else cell,
             largest=self.largest,
             sharing=self.sharing,
+            together=[[by_key[key] for key in keys] for keys in cut_off],
+            crew=self._crew,
         )
 
     def _inline(self, cells: Sequence[Cell]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from nica_bench.errors import NicaBenchError, UsageError, did_you_mean
 from nica_bench.record import Status
-from nica_bench.sweep.clusters import Cluster, Jobs, Look, give_pickles, last_words
+from nica_bench.sweep.clusters import Cluster, Jobs, Look, Unanswered, give_pickles, last_words
 from nica_bench.sweep.job import SweepJob
 from nica_bench.sweep.journal import Array
 from nica_bench.sweep.resources import Resources
@@ -92,7 +92,7 @@ class Slurm(Cluster):
             lines = [line.strip() for line in str(error).splitlines() if "sbatch:" in line]
             text = " ".join(lines) or str(error)
             if isinstance(error, OSError) or _SILENT.search(text) or not lines:
-                raise NicaBenchError(f"it is not known whether Slurm took the jobs: {text}") from error
+                raise Unanswered(f"it is not known whether Slurm took the jobs: {text}") from error
             raise UsageError(f"Slurm refused the jobs: {text.replace('sbatch: error: ', '')}") from error
         return handles[0].job_id.partition("_")[0], None
 

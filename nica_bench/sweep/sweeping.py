@@ -16,7 +16,7 @@ from nica_bench.record import Record, Status
 from nica_bench.registry import method_file
 from nica_bench.runner import Plan
 from nica_bench.store import Store
-from nica_bench.sweep.clusters import Cluster, Debug, Local
+from nica_bench.sweep.clusters import Cluster, Debug, Local, Unanswered
 from nica_bench.sweep.job import CellText, SweepJob, made_at
 from nica_bench.sweep.journal import Array, Journal
 from nica_bench.sweep.packing import Batch
@@ -226,7 +226,7 @@ class Sweep:
             except UsageError:
                 self.journal.forget(array)
                 raise
-            except NicaBenchError as error:
+            except Unanswered as error:
                 self._say(f"{error}; asking again")
                 while True:
                     try:

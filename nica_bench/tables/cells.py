@@ -11,8 +11,8 @@ from typing import Any
 from nica_bench.collection import Collection
 from nica_bench.difficulty import DIFFICULTY
 from nica_bench.record import Record, Status
-from nica_bench.statistics import blocks_of, frame_of
-from nica_bench.statistics.blocks import Block, Series, seed_text
+from nica_bench.statistics import Block, Series, blocks_of, frame_of
+from nica_bench.statistics.blocks import seed_text
 from nica_bench.tables.query import Query, TableKind
 from nica_bench.tables.table import Column, Row, Table, number
 

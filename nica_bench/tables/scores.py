@@ -150,7 +150,7 @@ def _overview(block: Block, threshold: float) -> list[dict[str, Any]]:
                 "failed": outcomes.failed,
                 "missing": outcomes.missing,
                 "cells": len(outcomes.cells),
-                "seeds": sorted({seed for seed, _ in series.records}),
+                "seeds": series.seeds,
                 "finished": series.finished,
                 "best": series.method == best,
             }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from nica_bench.collection import machine_of
-from nica_bench.record import Status
 from nica_bench.statistics import Series, quantity
 from nica_bench.tables.table import Row
 
@@ -14,10 +14,10 @@ __all__ = ["mean_seconds", "seconds_text"]
 
 def mean_seconds(series: Series) -> dict[str, float | None]:
     """Mean seconds a dataset; where the records come from several machines, the range of the machines' own means."""
-    seconds = quantity("seconds")
     by_machine: dict[tuple[Any, ...], list[float]] = {}
-    for record in series.records.values():
-        if record.status is Status.OK and (value := seconds.of(record)) is not None:
+    values = series.numbers(quantity("seconds")).tolist()
+    for record, value in zip(series.records.values(), values, strict=True):
+        if not math.isnan(value):
             by_machine.setdefault(machine_of(record), []).append(value)
     means = [sum(values) / len(values) for values in by_machine.values()]
     if not means:

@@ -8,8 +8,7 @@ from typing import Any
 from nica_bench.collection import Collection
 from nica_bench.errors import UsageError
 from nica_bench.record import Record, Status
-from nica_bench.statistics import blocks_of, median_interval
-from nica_bench.statistics.blocks import Block, Series
+from nica_bench.statistics import Block, Series, blocks_of, median_interval
 from nica_bench.tables.query import Query, TableKind
 from nica_bench.tables.table import Column, Table, number
 

@@ -26,7 +26,7 @@ def slurm_is_up():
 def slurm(slurm_is_up, tmp_path, monkeypatch):
     with open(Path(tempfile.gettempdir(), "nica-bench-slurm-tests.lock"), "a") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
-        monkeypatch.setenv("WAITING_LOG", str(tmp_path / "finished"))
+        monkeypatch.setenv("WAITING_LOGS", str(tmp_path))
         sweep = Sweep(tmp_path)
         yield sweep
         sweep.end()

@@ -73,7 +73,7 @@ def test_a_sweep_of_arrays_completes_and_equals_run(slurm):
 
 
 def test_preempted_jobs_go_on_where_they_were(slurm):
-    process = slurm.start(*waiting(seconds=4), "--seeds", "0:12", "--cells-per-job", "6", "--time", "30")
+    process = slurm.start(*waiting(seconds=4, saves=True), "--seeds", "0:12", "--cells-per-job", "6", "--time", "30")
     wait_for(lambda: len(slurm.finished()) >= 2, process)
     begun = set(slurm.jobs("RUNNING"))
     assert begun
@@ -85,6 +85,7 @@ def test_preempted_jobs_go_on_where_they_were(slurm):
     done = end(process)
     assert done.returncode == 0, done.stderr
     assert_sums(slurm, 12, ok=12)
+    assert slurm.resumed(), "no fit went on from the state that it left"
     restarted = call("sacct", "--noheader", "--parsable2", "--duplicates", "--allocations", "--format=JobID,State")
     assert any(f"{name}|PREEMPTED" in restarted or f"{name}|REQUEUED" in restarted for name in begun), restarted
 

@@ -1,0 +1,143 @@
+"""`nica-bench status` and `cancel`, and waiting for the jobs of a sweep."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nica_bench.cli.console import Debug, Json, listing, say
+from nica_bench.store import Store
+
+if TYPE_CHECKING:
+    from nica_bench.sweep import Sweep, Tally
+
+__all__ = ["cancel", "clock", "status", "wait", "watching"]
+
+_LINE_SECONDS = 10.0
+
+SweptOut = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder that a sweep writes into.")]
+
+
+def status(
+    out_folder: SweptOut = Path("results"),
+    json_: Json = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again every ten seconds until all is done.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Show how far a sweep is: cells done, running, pending and failed, by method and scenario."""
+    from nica_bench.sweep import CLUSTERS, overview
+
+    store = Store.open(out_folder, create=False)
+    while True:
+        seen = overview(store, [make() for make in CLUSTERS.values()])
+        total = {name: sum(getattr(line, name) for line in seen.lines) for name in _COUNTS}
+        failed = sum((Counter(line.failed) for line in seen.lines), Counter[str]())
+        if json_:
+            lines = [{**vars(line), "missing": line.missing} for line in seen.lines]
+            shown = {"lines": lines, **total, "failed": failed, "seconds_left": seen.seconds_left}
+            typer.echo(json.dumps({**shown, "answered": seen.answered, "submitter": seen.submitter}, indent=2))
+            return
+        rows = [["scenario", "method", "cells", *_COUNTS[1:], "failed"]]
+        for line in seen.lines:
+            counts = [str(getattr(line, name)) for name in _COUNTS]
+            rows.append([line.scenario, line.method, *counts, _failures(line.failed)])
+        rows.append(["all", "", *(str(total[name]) for name in _COUNTS), _failures(failed)])
+        listing(rows)
+        if not seen.answered:
+            say("the cluster does not answer: what runs is not known")
+        if seen.seconds_left is not None:
+            say(f"ETA {clock(seen.seconds_left)} at the pace so far")
+        if seen.submitter is not None:
+            say(f"{seen.submitter['user']} watches it (process {seen.submitter['pid']} on {seen.submitter['host']})")
+        if not watch or not total["running"] + total["pending"]:
+            return
+        time.sleep(10)
+
+
+_COUNTS = ("total", "done", "running", "pending", "missing")
+
+
+def cancel(out_folder: SweptOut = Path("results"), debug: Debug = False) -> None:
+    """Cancel the jobs that sweeps into a folder have started, and no others; what is finished is kept."""
+    from nica_bench.sweep import Journal, Sweep
+    from nica_bench.sweep import cancel as cancel_jobs
+
+    store = Store.open(out_folder, create=False)
+    journal = Journal(store.folder)
+    stopped = cancel_jobs(journal)
+    if not stopped:
+        say(f"no jobs of a sweep into {out_folder} are running or waiting")
+        return
+    jobs = sum(len(a.jobs) for a in stopped)
+    say(f"cancelled: {jobs} jobs of {len(stopped)} arrays ({', '.join(str(a.number) for a in stopped)})")
+    if journal.submitter() is None:  # else whoever watches gathers
+        with journal.submitting():
+            sweeper = Sweep(store, say, 2.0)
+            sweeper.attach()
+            for _ in sweeper.run():
+                pass
+
+
+def wait(sweeper: Sweep) -> None:
+    """Wait for all jobs, with a line now and then."""
+    before: Tally | None = None
+    shown = begun = time.monotonic()
+    first: int | None = None
+    for tally in sweeper.run():
+        now = time.monotonic()
+        first = tally.done if first is None else first
+        if tally.total and tally != before and (before is None or now - shown >= _LINE_SECONDS):
+            eta = ""
+            if tally.done > first and tally.done < tally.total:
+                eta = f", ETA {clock((now - begun) / (tally.done - first) * (tally.total - tally.done))}"
+            failed = f", {tally.failed} failed" if tally.failed else ""
+            say(f"  {tally.done}/{tally.total} cells{failed}; jobs: {tally.running} run, {tally.pending} wait{eta}")
+            shown, before = now, tally
+
+
+@contextlib.contextmanager
+def watching(store: Store) -> Iterator[None]:
+    """Be the only one at work in a folder; on Ctrl-C and SIGTERM say what goes on, and exit as a shell expects."""
+    from nica_bench.sweep import Journal
+
+    journal = Journal(store.folder)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _Stopped
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        with journal.submitting():
+            yield
+    except (KeyboardInterrupt, _Stopped) as stopped:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        say(
+            "stopped watching: jobs that were submitted go on and keep what they finish; the same command waits for "
+            f"them again, `nica-bench cancel --out {store.folder}` ends them"
+        )
+        raise typer.Exit(130 if isinstance(stopped, KeyboardInterrupt) else 143) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Stopped(BaseException):
+    """SIGTERM arrived."""
+
+
+def _failures(counts: dict[str, int]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in counts.items()) or "0"
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, with hours where there are some: `1:02:03`."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"

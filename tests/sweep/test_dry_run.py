@@ -1,0 +1,64 @@
+"""What a dry run prints of cells that are there, make no sense, failed before, or lack files."""
+
+from __future__ import annotations
+
+import pytest
+
+from cli_helpers import nica
+from nica_bench.cli.dry_run import dry_run
+from nica_bench.record import Status
+from nica_bench.runner import make_plan
+from nica_bench.store import Store
+from nica_bench.sweep import Flags, SweepFile, make_grid
+from nica_bench.work import Setting, failed_record
+
+LABELS = ["gauss-2of10", "lognormal-2of10"]
+
+
+@pytest.fixture
+def planned(tmp_path, capsys):
+    made = make_grid(SweepFile(), Flags(LABELS, ["gin-matched", "raw-x"], {}, {}, "0:2", 1), lambda r: r, yes=False)
+    store = Store.open(tmp_path)
+
+    def rows():
+        dry_run(made, store, set(), False, "local")
+        lines = capsys.readouterr().out.splitlines()
+        return lines, {tuple(line.split()[:2]): list(map(int, line.split()[2:])) for line in lines[1:5]}
+
+    grid = made.scenarios, made.methods, made.seeds, made.inits
+    return rows, store, make_plan(*grid, store, retry=set(), force=False)
+
+
+def test_what_makes_no_sense_is_skipped_and_not_cached(planned):
+    rows, _, _ = planned
+    lines, counts = rows()
+    assert lines[0].split() == ["scenario", "method", "cells", "cached", "skipped", "failed", "pending"]
+    assert counts[LABELS[1], "gin-matched"] == [2, 0, 2, 0, 0]
+    assert [c for c in counts.values() if c != [2, 0, 2, 0, 0]] == [[2, 0, 0, 0, 2]] * 3
+    assert "8 cells: 0 cached, 2 skipped, 6 pending; " in "\n".join(lines)
+    assert any(line.startswith(f"gin-matched on {LABELS[1]}: skipped, its base is a density") for line in lines)
+
+
+def test_what_was_skipped_and_what_failed_before_are_not_cached_either(planned):
+    rows, store, plan = planned
+    setting = Setting(str(store.folder), "cpu", False, ())
+    for cell, reason in plan.skipped:
+        store.write(failed_record(cell, Status.SKIPPED, reason, setting, 0.0))
+    failed = plan.pending[0]
+    store.write(failed_record(failed, Status.ERROR, "no", setting, 0.0))
+    lines, counts = rows()
+    assert counts[LABELS[1], "gin-matched"] == [2, 0, 2, 0, 0]
+    assert counts[failed.scenario.label, failed.method.label] == [2, 0, 0, 1, 1]
+    assert "8 cells: 0 cached, 2 skipped, 1 failed before (--retry failed takes them again), 5 pending" in "\n".join(
+        lines
+    )
+
+
+def test_a_dry_run_without_the_files_of_a_scenario_says_so_as_a_run_would(tmp_path, monkeypatch):
+    monkeypatch.setenv("NICA_BENCH_DATA", str(tmp_path / "nothing"))
+    asked = ["-s", "mnist", "-s", "digits", "-m", "pca"]
+    plan = nica("sweep", *asked, "--dry-run", cwd=tmp_path)
+    assert plan.returncode == nica("run", *asked, "--dry-run", cwd=tmp_path).returncode == 2
+    assert " pending; " in plan.stdout
+    assert "error: files missing: mnist needs 4 files" in plan.stderr
+    assert not (tmp_path / "results").exists()
