@@ -144,6 +144,12 @@ class Block:
         return self.series[0].first.spec
 
     @property
+    def blind(self) -> bool:
+        """Whether nobody knows the latents of the scenario, by its finished records."""
+        done = [r for s in self.series for r in s.records.values() if r.status is Status.OK]
+        return bool(done) and all(r.scores.get("mcc") is None for r in done)
+
+    @property
     def latents(self) -> int | None:
         """The true number of latents, read off the records; None where they don't say."""
         return latents_of(self.series[0].first)
@@ -203,20 +209,20 @@ class Block:
     def notes(self) -> list[str]:
         """What a reader must know before comparing, a line each."""
         notes = []
+        counted = "" if self.blind else ": they score the floor and are counted"
         for s in self.series:
             wanted = {(seed, init) for seed in self.seeds for init in s.inits}
             lacking = sorted({seed for seed, _ in wanted - s.records.keys()})
             if lacking:
-                notes.append(
-                    f"{self.scenario}: {s.method} has no record of seeds {seed_text(lacking)}: "
-                    f"they score the floor and are counted"
-                )
+                notes.append(f"{self.scenario}: {s.method} has no record of seeds {seed_text(lacking)}{counted}")
             if not s.finished:
                 statuses = sorted({str(r.status) for r in s.records.values()})
                 notes.append(
                     f"{self.scenario}: {s.method} finished on no dataset ({', '.join(statuses)}): {_why(s)}; "
                     "it stands last and is in no comparison"
                 )
+        if self.blind:  # nothing is compared by datasets
+            return notes
         if len({len(s.inits) for s in self.series}) > 1:
             notes.append(
                 f"{self.scenario}: methods have different numbers of initialisations; "

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from nica_bench.program import Program
     from nica_bench.training.checkpoint import Checkpoint
     from nica_bench.training.data import Batch, Shape
     from nica_bench.training.schedules import Schedule
@@ -86,6 +87,10 @@ class TorchMethod(Method):
     def decode(self, model: nn.Module, codes: Tensor) -> Tensor:
         """Observations (R, D, B) of codes (R, D', B); asked only of a method that is `invertible`."""
         raise NotImplementedError
+
+    def program(self, model: nn.Module) -> Program:
+        """`decode` of the first replicate as plain operations. Raises UsageError where it has no such form."""
+        raise UsageError(f"the decoder of {self.label} is not known as plain operations")
 
     def watch(self, model: nn.Module, x: Tensor, onehot: Tensor) -> dict[str, Tensor]:
         """What is followed over the training by name, shape (R, ...), from validation data as in `rankings`."""
@@ -233,7 +238,7 @@ class TorchMethod(Method):
         copies = {name: torch.from_numpy(np.stack([weights[name]] * R)) for name in state}
         model.load_state_dict(copies)
         fitted = FittedModel(self, model, 0, K, "cpu")
-        return Codec(fitted.encode, fitted.decode if self.invertible else None)
+        return Codec(fitted.encode, fitted.decode if self.invertible else None, lambda: self.program(model))
 
     def bytes_per_replicate(self, observations: int, dimensions: int, conditions: int, latents: int) -> int:
         """Memory of one more replicate, in bytes: what a step saves for its gradients, doubled, and the data."""
