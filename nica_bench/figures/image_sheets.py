@@ -29,6 +29,9 @@ TEMPERATURE = 0.8
 KEPT = (1, 2, 5, 10, 22, 50)
 """Numbers of leading codes that images are reconstructed from; all stand beside them."""
 
+MOST = 64
+"""Codes whose traversals have room in one figure."""
+
 _SAMPLES = 10
 _IN_A_ROW = 4
 
@@ -40,6 +43,8 @@ def draw_traversals(request: Request) -> Drawing:
     ranks = request.ranks or tuple(range(1, min(LEADING, m) + 1))
     if not 1 <= min(ranks) <= max(ranks) <= m:
         raise UsageError(f"--dimension: {name} has codes 1 to {m}, got {max(ranks) if max(ranks) > m else min(ranks)}")
+    if len(ranks) > MOST:
+        raise UsageError(f"--dimension: {MOST} codes at most are drawn at once, got {len(ranks)}")
     labels = [str(c) for c in known_classes(model)]
     steps = [f"{step:+.0f}" if step in (-2, -1, 1, 2) else "0" if step == 0 else "" for step in STEPS]
     in_a_row = min(_IN_A_ROW, len(ranks))
@@ -164,8 +169,10 @@ def chosen_model(request: Request) -> tuple[ImageModel, str]:
         except UsageError as error:
             reasons.append(str(error))
         else:
-            if not known_classes(model).size:
-                raise UsageError(f"no class moments of {method} on {blocks[0].scenario} are finite")
+            if not len(examples(model)[1]):
+                raise UsageError(
+                    f"{method} on {blocks[0].scenario} has no test image of a class whose moments are finite"
+                )
             _tell(request, blocks, method, record)
             return model, f"{method} on {blocks[0].scenario}"
     raise UsageError(f"no model of {blocks[0].scenario} can be drawn: {reasons[0]}{hint}")

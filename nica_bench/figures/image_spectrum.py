@@ -94,7 +94,7 @@ def draw_knee(request: Request) -> Drawing:
     chosen = _with_arrays(request, "history_step", lambda record: True, *rules)
     if not chosen:
         raise UsageError(
-            "no knee to follow: no record holds the spectrum of images over training; gin-conv and its twin leave one"
+            "no knee to follow: no record holds the spectrum of images over training, as flows of images do"
         )
     figure, grid = panels(len(chosen), columns=2, width=4.4, height=3.3)
     said = []

@@ -109,6 +109,7 @@ def test_one_dimension_from_a_process(finished, tmp_path):
     [
         (["traversals", "--dimension", "60:70"], "has codes 1 to 64, got 69"),
         (["traversals", "--dimension", "0"], "has codes 1 to 64, got 0"),
+        (["traversals", "--dimension", "1:66"], "has codes 1 to 64, got 65"),
         (["traversals", "--dimension", "some"], "dimension are written like"),
         (["style", "--dimension", "1"], "belongs to the figure traversals, got style"),
         (["style", "-m", "pca"], "pca on digits leads from no codes back to images"),
