@@ -22,6 +22,7 @@ from nica_bench.atomic import reason, sync_folder, temporary
 from nica_bench.collection import Collection, collect
 from nica_bench.errors import NicaBenchError, UsageError, did_you_mean
 from nica_bench.pack import PACK_NAME, Pack
+from nica_bench.plan import parse_seeds
 from nica_bench.record import Record
 
 __all__ = ["Publication", "compute", "publish", "read_publication", "table_text", "versions_text"]
@@ -38,7 +39,8 @@ class Publication:
         folder: of the published results.
         title, text: heading of the tables, and what is asked.
         tables: keywords `kind`, `metric`, `by` and `threshold` of `nica-bench table`, one mapping a table.
-        figures: keywords `kind`, `name`, `metric`, `scenario` and `method` of `nica-bench plot`, one mapping a figure.
+        figures: keywords `kind`, `name`, `metric`, `scenario`, `method` and `dimension` of `nica-bench plot`, one
+            mapping a figure.
         arrays: whether the records' arrays are published with them.
     """
 
@@ -72,7 +74,7 @@ def read_publication(folder: Path | str) -> Publication:
             raise UsageError(f"{path}: {key} is a {_KEYS[key].__name__}, got {value!r}")
     for what, known in (
         ("tables", ("kind", "metric", "by", "threshold")),
-        ("figures", ("kind", "name", "metric", "scenario", "method")),
+        ("figures", ("kind", "name", "metric", "scenario", "method", "dimension")),
     ):
         for entry in values.get(what, []):
             for key in entry:
@@ -144,7 +146,8 @@ def publish(publication: Publication) -> list[str]:
         target = folder / "figures" / f"{entry.get('name', kind)}.png"
         chosen = drawn.select(_several(entry, "scenario"), _several(entry, "method"))
         try:
-            notes += save_figure(figure_kind(kind), chosen, target, metric=entry.get("metric"))
+            ranks = parse_seeds(str(entry["dimension"]), "dimensions") if "dimension" in entry else ()
+            notes += save_figure(figure_kind(kind), chosen, target, metric=entry.get("metric"), ranks=ranks)
         except NicaBenchError as error:
             notes.append(f"no figure {target.name}: {error}")
     page, more = make_report(drawn, title=publication.title)

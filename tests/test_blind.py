@@ -158,3 +158,18 @@ def test_a_record_without_weights_has_no_model(tmp_path):
     (record,), _ = outcome(tmp_path, make_method("pca"))
     with pytest.raises((StoreError, UsageError)):
         image_model(collect([tmp_path]), record)
+
+
+def test_initialisations_that_differ_give_whole_numbers_and_the_wider_interval(tmp_path):
+    """Half a latent is no number of latents, and of two intervals neither may be hidden."""
+    from dataclasses import replace
+
+    from nica_bench.statistics import blocks_of
+    from nica_bench.tables.blind import blind_rows
+
+    records, _ = outcome(tmp_path, make_method("pca"), inits=2)
+    given = ({"knee": 14.0, "knee_low": 9.0, "knee_high": 20.0}, {"knee": 17.0, "knee_low": 12.0, "knee_high": 33.0})
+    changed = [replace(r, scores={**r.scores, **g}) for r, g in zip(records, given, strict=True)]
+    [block], _ = blocks_of(changed)
+    [row] = blind_rows(block, None)
+    assert (row["knee"], row["knee_low"], row["knee_high"]) == (14, 9, 33)
