@@ -17,7 +17,6 @@ from nica_bench.figures.style import INK, MOST_PANELS, Drawing, Request, few_tic
 from nica_bench.metrics.knee import DEFAULT_RULE, spectrum
 from nica_bench.record import Record
 from nica_bench.statistics import Block, Series
-from nica_bench.tables.blind import is_blind
 
 __all__ = ["draw_correlation", "draw_latents", "draw_spectrum"]
 
@@ -30,7 +29,7 @@ _MOST_CODES_WRITTEN = 12
 
 def draw_spectrum(request: Request) -> Drawing:
     """Every dataset's ranking in descending order on a log axis, with the knee that was found and the true n."""
-    blind = [block for block in request.blocks if is_blind(block)]
+    blind = [block for block in request.blocks if block.blind]
     if blind and len(blind) == len(request.blocks):
         from nica_bench.figures.image_spectrum import draw_blind_spectrum
 
@@ -197,7 +196,7 @@ def _ranks(codes: int) -> list[str]:
 
 def _one(request: Request, names: set[str]) -> tuple[Block, Series]:
     """The one series to be drawn: the method with the best median that has the arrays, on the first scenario."""
-    if request.blocks and all(is_blind(block) for block in request.blocks):
+    if request.blocks and all(block.blind for block in request.blocks):
         raise UsageError(
             f"nobody knows the latents of {request.blocks[0].scenario}, so codes stand against nothing; figures of "
             f"images: spectrum, {', '.join(kind.name for kind in FIGURE_KINDS.values() if kind.images)}"

@@ -22,7 +22,6 @@ from nica_bench.errors import UsageError
 from nica_bench.record import Record
 from nica_bench.statistics import Block, Quantity, Series, blocks_of, quantity
 from nica_bench.store import StoreError
-from nica_bench.tables.blind import is_blind
 
 __all__ = ["INK", "Drawing", "Look", "Request", "few_ticks", "label_of", "panels", "representatives", "theme"]
 
@@ -77,7 +76,7 @@ class Request:
         """What is on the axis. Raises UsageError for an unknown name or one that no record has."""
         wanted = quantity(self.metric or "mcc", self.collection.records)
         if not any(wanted.of(r) is not None for r in self.collection.records):
-            if self.metric is None and self.blocks and all(is_blind(block) for block in self.blocks):
+            if self.metric is None and self.blocks and all(block.blind for block in self.blocks):
                 raise UsageError(
                     f"nobody knows the latents of {self.blocks[0].scenario}, so there is no mcc; choose another "
                     "metric, such as --metric bits, bayes or knee"

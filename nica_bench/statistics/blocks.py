@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from nica_bench.record import CellSpec, Record
+from nica_bench.record import CellSpec, Record, Status
 from nica_bench.statistics.outcomes import Floor, Outcomes
 from nica_bench.statistics.quantities import Quantity
 from nica_bench.statistics.series import Cell, Series, labelled

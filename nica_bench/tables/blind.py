@@ -17,7 +17,7 @@ from nica_bench.statistics.frames import told_letters
 from nica_bench.tables.seconds import mean_seconds, seconds_text
 from nica_bench.tables.table import Column, Row, Table, number
 
-__all__ = ["Arrays", "blind_rows", "blind_table", "is_blind"]
+__all__ = ["Arrays", "blind_rows", "blind_table"]
 
 Arrays = Callable[[Record], Mapping[str, NDArray[Any]]]
 """The arrays of a record by name."""
@@ -42,11 +42,6 @@ NAMES = (
     "bayes_22",
     "probe_22",
 )
-
-
-def is_blind(block: Block) -> bool:
-    """Whether nobody knows the latents of a scenario, by its finished records."""
-    return block.blind
 
 
 def blind_rows(block: Block, arrays: Arrays | None) -> list[dict[str, Any]]:
