@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nica_bench.collection import Collection
 from nica_bench.errors import UsageError
@@ -146,20 +149,21 @@ def draw_reconstructions(request: Request) -> Drawing:
 def chosen_model(request: Request) -> tuple[ImageModel, str]:
     """The model that is drawn, and its name for a heading.
 
-    It is the first dataset's first initialisation of the method with the lowest bits whose codes lead back to images,
-    on the first scenario of images.
+    It is the first dataset's first initialisation of a method whose codes lead back to images, on the first scenario
+    of images: of those that rank codes by their own sd, as volume preserving flows do, the one with the lowest bits,
+    else of all.
 
     Raises:
         UsageError: if there is none.
     """
-    blocks = [block for block in request.blocks if _candidates(block)]
+    blocks = [block for block in request.blocks if _candidates(request, block)]
     if not blocks:
         raise UsageError(
             "these records hold no model of images; `nica-bench run` of digits, mnist or emnist makes some"
         )
     reasons: list[str] = []
     hint = ""
-    for _, method, record in _candidates(blocks[0]):
+    for method, record in _candidates(request, blocks[0]):
         try:
             model = image_model(request.collection, record)
         except StoreError as error:  # it should be there
@@ -178,15 +182,23 @@ def chosen_model(request: Request) -> tuple[ImageModel, str]:
     raise UsageError(f"no model of {blocks[0].scenario} can be drawn: {reasons[0]}{hint}")
 
 
-def _candidates(block: Block) -> list[tuple[float, str, Record]]:
-    """The first finished record of each method that says moments of its classes, by bits, lowest first."""
+def _candidates(request: Request, block: Block) -> list[tuple[str, Record]]:
+    """The first finished record of each method that says moments of its classes, in the order of preference."""
     found = []
     for series in block.series:
         ok = [r for _, r in sorted(series.records.items()) if r.status is Status.OK and _has_moments(r)]
         if ok:
             bits = [v for r in ok if (v := r.scores.get("bits")) is not None]
-            found.append((float(np.median(bits)) if bits else math.inf, series.method, ok[0]))
-    return sorted(found, key=lambda entry: entry[:2])
+            by_sd = _ranks_by_sd(request.arrays(ok[0]))
+            found.append((not by_sd, float(np.median(bits)) if bits else math.inf, series.method, ok[0]))
+    return [(method, record) for _, _, method, record in sorted(found, key=lambda entry: entry[:3])]
+
+
+def _ranks_by_sd(arrays: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether the method's own ranking is the sd of its codes within classes."""
+    return "ranking_within_class_sd" in arrays and np.array_equal(
+        arrays["importance"], arrays["ranking_within_class_sd"]
+    )
 
 
 def _has_moments(record: Record) -> bool:
@@ -198,7 +210,7 @@ def _tell(request: Request, blocks: list[Block], method: str, record: Record) ->
     collection: Collection = request.collection
     if len(collection.records) > 1:
         bits = record.scores.get("bits")
-        why = "" if bits is None else f", the lowest bits, {bits:.2f}" if len(_candidates(blocks[0])) > 1 else ""
+        why = "" if bits is None else f", {bits:.2f} bits a dimension"
         request.notes.append(
             f"{method} on {blocks[0].scenario} is drawn{why}; seed {record.spec.seed}, initialisation "
             f"{record.spec.init}; choose others with --scenario, --method and --seeds"
