@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from nica_bench.parameters import parameter
 from nica_bench.scenario import Scenario
+from nica_bench.seeds import Streams
 from nica_bench.training import TorchMethod
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from nica_bench.program import Program
     from nica_bench.training.data import Batch, Shape
     from nica_bench.training.schedules import Schedule
 
@@ -42,7 +44,7 @@ class ImageFlowMethod(TorchMethod):
 
     uses_conditions: ClassVar[bool] = True
     replicated: ClassVar[bool] = False
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     smallest_group: ClassVar[int] = 1
     large: ClassVar[bool] = True
     invertible: ClassVar[bool] = True
@@ -113,18 +115,31 @@ class ImageFlowMethod(TorchMethod):
         parts: list[Tensor] = [model.inverse(part.contiguous()) for part in codes.split(CHUNK, -1)]  # type: ignore[operator]
         return torch.cat(parts, -1)
 
+    def program(self, model: nn.Module) -> Program:
+        """The flow's inverse."""
+        from nica_bench.flows import inverse_program
+
+        return inverse_program(model)
+
     def watch(self, model: nn.Module, x: Tensor, onehot: Tensor) -> dict[str, Tensor]:
         """The spectrum."""
         return {"spectrum": self.spectrum(model, x[..., :WATCHED_IMAGES], onehot[..., :WATCHED_IMAGES])}
 
     def spectrum(self, model: nn.Module, x: Tensor, onehot: Tensor) -> Tensor:
-        """Within-class sd of the codes, shape (R, D)."""
+        """Within-class sd of the codes of images with the noise of training, shape (R, D).
+
+        The density is one of noisy images. Without noise, codes of pixels that never change drop to zero, and a rule
+        that looks for a knee finds the edge of the digits.
+        """
         import torch
 
+        from nica_bench.training.data import Batch
         from nica_bench.training.moments import within_class_sd
+        from nica_bench.training.noise import Noise
 
+        noise = Noise([Streams(0)] * len(x), x.device.type, "spectrum")
         with torch.no_grad():
-            return within_class_sd(self.codes(model, x)[0], onehot)
+            return within_class_sd(self.codes(model, Batch(x, onehot, noise).augmented(self.augmentation))[0], onehot)
 
     def effect(self, model: nn.Module, x: Tensor) -> Tensor:
         """||dx / dw_j||, how far a unit of a code moves the image, as a root mean square over images, shape (R, D)."""

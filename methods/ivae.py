@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
-from nica_bench.dataset import Floats, Observations
+from nica_bench.dataset import Observations
 from nica_bench.method import FitSession, Fitted
 from nica_bench.parameters import parameter
 from nica_bench.seeds import Streams
@@ -68,10 +66,8 @@ class IVAE(TorchMethod):
     width: int = parameter(64, "width of the two hidden layers of encoder and decoder", low=1)
 
     def fit_group(self, group: Sequence[Observations], streams: Sequence[Streams], session: FitSession) -> list[Fitted]:
-        """Fit all datasets; of images a part, with the noise that the flows add, since pixels that never change have
-        no density without it.
-        """
-        return super().fit_group([_prepared(o, s) for o, s in zip(group, streams, strict=True)], streams, session)
+        """Fit all datasets; of images a part."""
+        return super().fit_group([_some_images(o) for o in group], streams, session)
 
     def build(self, shape: Shape, generators: Sequence[torch.Generator], x: Tensor) -> nn.Module:
         """Encoder, decoder, the matrix they share, the prior's moments, the noise and the standardisation."""
@@ -85,6 +81,11 @@ class IVAE(TorchMethod):
         model = nn.Module()
         model.encoder = MLP(generators, [D + K, self.width, self.width, 2 * n], zero_last=True)
         model.decoder = MLP(generators, [n, self.width, self.width, 2 * D], zero_last=True)
+        # pixels that never change have no density without noise: images get that which the flows add
+        model.noise = IMAGE_NOISE if shape.image_shape is not None else 0.0
+        if model.noise:
+            noise = [torch.randn(part.shape, generator=g) for part, g in zip(x, generators, strict=True)]
+            x = torch.add(x, torch.stack(noise), alpha=model.noise)
         centre, scale = x.mean(-1, keepdim=True), x.std(-1, keepdim=True).clamp_min(1e-8)
         components = [_principal(part, n) for part in (x - centre) / scale]
         for i, name in enumerate(("to_components", "from_components", "log_noise", "log_variance")):
@@ -109,7 +110,7 @@ class IVAE(TorchMethod):
         """Negative evidence lower bound of x, shape (R,), in nats; the divergence from the prior in closed form."""
         import torch
 
-        standard, mean, log_variance = self._posterior(model, batch.x, batch.onehot)
+        standard, mean, log_variance = self._posterior(model, batch.augmented(model.noise), batch.onehot)
         z = mean + torch.exp(0.5 * log_variance) * batch.normal("posterior", mean.shape[1])
         components = torch.bmm(torch.linalg.inv_ex(model.unmixing)[0], z)
         curved, noise = model.decoder(components).chunk(2, 1)
@@ -137,22 +138,12 @@ class IVAE(TorchMethod):
         return {"signal_to_noise": spread}
 
 
-def _prepared(observations: Observations, streams: Streams) -> Observations:
-    """Vectors as they are; images with noise, at most `IMAGES` of them."""
+def _some_images(observations: Observations) -> Observations:
+    """Vectors as they are; of images at most `IMAGES`."""
     if observations.image_shape is None:
         return observations
-    generator = streams.numpy("augmentation")
-
-    def noisy(x: Floats) -> Floats:
-        return x + np.float32(IMAGE_NOISE) * generator.standard_normal(x.shape, np.float32)
-
     u = observations.train_u
-    return replace(
-        observations,
-        train_x=noisy(observations.train_x[:IMAGES]),
-        train_u=None if u is None else u[:IMAGES],
-        validation_x=noisy(observations.validation_x),
-    )
+    return replace(observations, train_x=observations.train_x[:IMAGES], train_u=None if u is None else u[:IMAGES])
 
 
 def _principal(x: Tensor, n: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:

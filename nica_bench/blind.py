@@ -28,7 +28,7 @@ ROWS = 10_000
 """Most test images that are encoded, spread over all."""
 FIT_ROWS = 20_000
 """Most training images from whose codes the class moments and the probe come."""
-LEADING, LEADING_ROWS = 64, 2_000
+LEADING, LEADING_ROWS = 32, 2_000
 """Leading codes, and test images, of which a record keeps codes: two initialisations are compared on them."""
 EXAMPLES = 2
 """Test images of each class that a record keeps, for figures of what the codes do to them."""

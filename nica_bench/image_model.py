@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nica_bench.collection import Collection
 from nica_bench.errors import UsageError
 from nica_bench.metrics import top_codes
+from nica_bench.program import Program
 from nica_bench.record import Record, Status
 from nica_bench.registry import make_method, make_scenario
 
@@ -32,6 +33,7 @@ class ImageModel:
         x, u: some test images (E, D) and their classes (E,), class by class.
         encode: from images (N, D) and their classes (N,) to codes (N, m).
         decode: from codes (N, m) to images (N, D), not cut to [0, 1].
+        program: gives `decode` as plain operations; None, or UsageError, where it has no such form.
     """
 
     record: Record
@@ -43,6 +45,7 @@ class ImageModel:
     u: NDArray[np.int64]
     encode: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
     decode: Callable[[NDArray[Any]], NDArray[Any]]
+    program: Callable[[], Program] | None = None
 
     @property
     def classes(self) -> int:
@@ -90,4 +93,5 @@ def image_model(collection: Collection, record: Record) -> ImageModel:
         arrays["example_u"].astype(np.int64),
         lambda x, u: codec.encode(x.astype(np.float32), u if method.uses_conditions else None),
         codec.decode,
+        codec.program,
     )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nica_bench.dataset import Floats, Integers, Observations
 from nica_bench.errors import NicaBenchError
 from nica_bench.parameters import check_all, label
+from nica_bench.program import Program
 from nica_bench.scenario import Scenario
 from nica_bench.seeds import Streams
 
@@ -65,10 +66,13 @@ class Codec:
         encode: from observations x (N, D) and conditions u (N,), or None where the method does not use them, to codes
             (N, D').
         decode: from codes (N, D') back to observations (N, D), where the method can.
+        program: gives `decode` as plain operations, with which a page decodes by itself; raises UsageError where it
+            has no such form.
     """
 
     encode: Callable[[Floats, Integers | None], Floats]
     decode: Callable[[Floats], Floats] | None = None
+    program: Callable[[], Program] | None = None
 
 
 @dataclass(frozen=True)

@@ -70,8 +70,8 @@ class Group:
         return self.cells[0].method.replicated
 
 
-def parse_seeds(text: str) -> list[int]:
-    """Seeds from `0:10` (10 not included), `3` or `0:5,8`.
+def parse_seeds(text: str, what: str = "seeds") -> list[int]:
+    """Seeds, or other numbers by their name `what`, from `0:10` (10 not included), `3` or `0:5,8`.
 
     Raises:
         UsageError: if it is none of these, or empty.
@@ -83,9 +83,9 @@ def parse_seeds(text: str) -> list[int]:
             first = int(low)
             last = int(high) if colon else first + 1
         except ValueError as error:
-            raise UsageError(f"seeds are written like 0:10, 3 or 0:5,8; got '{text}'") from error
+            raise UsageError(f"{what} are written like 0:10, 3 or 0:5,8; got '{text}'") from error
         if first < 0 or last <= first:
-            raise UsageError(f"seeds are written low:high with 0 <= low < high, got '{text}'")
+            raise UsageError(f"{what} are written low:high with 0 <= low < high, got '{text}'")
         seeds.extend(range(first, last))
     return list(dict.fromkeys(seeds))
 

@@ -2,14 +2,14 @@
 
 `<folder>/sweep.toml` says what is run and `<folder>/publish.toml` what is shown. Records are made in `<folder>/work`,
 which is not published, and packed into `<folder>/records.parquet`, from which tables, figures, report and versions are
-made: the same records always give the same files.
+made: the same records always give the same files. With `arrays = true` their arrays are published too, in the archive
+beside: of images, whose table compares the codes of initialisations.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -22,12 +22,13 @@ from nica_bench.atomic import reason, sync_folder, temporary
 from nica_bench.collection import Collection, collect
 from nica_bench.errors import NicaBenchError, UsageError, did_you_mean
 from nica_bench.pack import PACK_NAME, Pack
+from nica_bench.plan import parse_seeds
 from nica_bench.record import Record
 
 __all__ = ["Publication", "compute", "publish", "read_publication", "table_text", "versions_text"]
 
 SWEEP, SHOWN, WORK = "sweep.toml", "publish.toml", "work"
-_KEYS = {"title": str, "text": str, "tables": list, "figures": list}
+_KEYS = {"title": str, "text": str, "tables": list, "figures": list, "arrays": bool}
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,9 @@ class Publication:
         folder: of the published results.
         title, text: heading of the tables, and what is asked.
         tables: keywords `kind`, `metric`, `by` and `threshold` of `nica-bench table`, one mapping a table.
-        figures: keywords `kind`, `name`, `metric`, `scenario` and `method` of `nica-bench plot`, one mapping a figure.
+        figures: keywords `kind`, `name`, `metric`, `scenario`, `method` and `dimension` of `nica-bench plot`, one
+            mapping a figure.
+        arrays: whether the records' arrays are published with them.
     """
 
     folder: Path
@@ -46,6 +49,7 @@ class Publication:
     text: str = ""
     tables: tuple[dict[str, Any], ...] = ({"kind": "scores"},)
     figures: tuple[dict[str, Any], ...] = field(default=({"kind": "scores"},))
+    arrays: bool = False
 
 
 def read_publication(folder: Path | str) -> Publication:
@@ -70,7 +74,7 @@ def read_publication(folder: Path | str) -> Publication:
             raise UsageError(f"{path}: {key} is a {_KEYS[key].__name__}, got {value!r}")
     for what, known in (
         ("tables", ("kind", "metric", "by", "threshold")),
-        ("figures", ("kind", "name", "metric", "scenario", "method")),
+        ("figures", ("kind", "name", "metric", "scenario", "method", "dimension")),
     ):
         for entry in values.get(what, []):
             for key in entry:
@@ -78,7 +82,7 @@ def read_publication(folder: Path | str) -> Publication:
                     raise UsageError(f"{path}: unknown key '{key}' in {what}; {did_you_mean(key, known)}")
     title = values.get("title", folder.resolve().name)
     several = {key: tuple(values[key]) for key in ("tables", "figures") if key in values}
-    return Publication(folder, title, values.get("text", ""), **several)
+    return Publication(folder, title, values.get("text", ""), **several, arrays=values.get("arrays", False))
 
 
 def compute(publication: Publication, cluster: str = "local", jobs: int | None = None) -> bool:
@@ -93,16 +97,27 @@ def compute(publication: Publication, cluster: str = "local", jobs: int | None =
     folder, work = publication.folder, publication.folder / WORK
     store = Store.open(work)
     if (folder / PACK_NAME).exists() and not (work / PACK_NAME).exists():
-        Pack.open(folder / PACK_NAME)
-        shutil.copyfile(folder / PACK_NAME, work / PACK_NAME)  # what is published is not computed again
+        _copy(folder, work)  # what is published is not computed again
     command = [sys.executable, "-m", "nica_bench", "sweep", str(folder / SWEEP), "--out", str(work)]
     command += ["--cluster", cluster, *(["--jobs", str(jobs)] if jobs else [])]
     code = subprocess.run(command, check=False, stdout=sys.stderr).returncode
     if code not in (0, 3):
         raise NicaBenchError(f"the sweep of {folder} ended with exit code {code}; what is finished is kept")
-    pack_cells(store, arrays="leave")
-    _write(folder / PACK_NAME, (work / PACK_NAME).read_bytes())
+    pack_cells(store, arrays="pack" if publication.arrays else "leave")
+    _copy(work, folder)
     return code == 3
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy packed records with their archives; archives of what was packed before go."""
+    archives = Pack.open(source / PACK_NAME).archives
+    for name in sorted(archives):
+        if not (target / name).exists():
+            _write(target / name, (source / name).read_bytes())
+    _write(target / PACK_NAME, (source / PACK_NAME).read_bytes())
+    for path in target.glob("arrays-*.zip"):
+        if path.name not in archives:
+            path.unlink()
 
 
 def publish(publication: Publication) -> list[str]:
@@ -131,7 +146,8 @@ def publish(publication: Publication) -> list[str]:
         target = folder / "figures" / f"{entry.get('name', kind)}.png"
         chosen = drawn.select(_several(entry, "scenario"), _several(entry, "method"))
         try:
-            notes += save_figure(figure_kind(kind), chosen, target, metric=entry.get("metric"))
+            ranks = parse_seeds(str(entry["dimension"]), "dimensions") if "dimension" in entry else ()
+            notes += save_figure(figure_kind(kind), chosen, target, metric=entry.get("metric"), ranks=ranks)
         except NicaBenchError as error:
             notes.append(f"no figure {target.name}: {error}")
     page, more = make_report(drawn, title=publication.title)

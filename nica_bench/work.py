@@ -253,10 +253,10 @@ def _scored(
         cost=cost,
         provenance=provenance(setting.command, setting.device, setting.threads if method.large else 1, started),
     )
+    if not blind:  # of images the leading codes are kept, see nica_bench/blind.py
+        arrays |= {"codes": test[:KEPT_CODES], "u": test_split.u[:KEPT_CODES]}
     arrays |= {
         "importance": importance,
-        "codes": test[:KEPT_CODES],
-        "u": test_split.u[:KEPT_CODES],
         **{f"ranking_{name}": values for name, values in rankings.items()},
     }
     if curve is not None:

@@ -62,7 +62,7 @@ def test_what_needs_latents_is_null_and_no_failure(tmp_path):
     assert Record.from_json(text) == record
     assert collect([tmp_path]).records[0].scores == record.scores
     arrays = store.arrays(record.key)
-    assert arrays["leading_codes"].shape == (300, 64)
+    assert arrays["leading_codes"].shape == (300, 32)
     assert "z" not in arrays
     # PCA's own ranking is over all images, this one within classes
     assert (arrays["test_spectrum"] < 1.3 * arrays["importance"] + 0.02).all()
@@ -158,3 +158,18 @@ def test_a_record_without_weights_has_no_model(tmp_path):
     (record,), _ = outcome(tmp_path, make_method("pca"))
     with pytest.raises((StoreError, UsageError)):
         image_model(collect([tmp_path]), record)
+
+
+def test_initialisations_that_differ_give_whole_numbers_and_the_wider_interval(tmp_path):
+    """Half a latent is no number of latents, and of two intervals neither may be hidden."""
+    from dataclasses import replace
+
+    from nica_bench.statistics import blocks_of
+    from nica_bench.tables.blind import blind_rows
+
+    records, _ = outcome(tmp_path, make_method("pca"), inits=2)
+    given = ({"knee": 14.0, "knee_low": 9.0, "knee_high": 20.0}, {"knee": 17.0, "knee_low": 12.0, "knee_high": 33.0})
+    changed = [replace(r, scores={**r.scores, **g}) for r, g in zip(records, given, strict=True)]
+    [block], _ = blocks_of(changed)
+    [row] = blind_rows(block, None)
+    assert (row["knee"], row["knee_low"], row["knee_high"]) == (14, 9, 33)

@@ -7,7 +7,18 @@ from cli_helpers import nica
 
 def test_digits_end_with_a_table_of_their_own(tmp_path):
     done = nica(
-        "run", "-s", "digits", "-m", "gin-conv[steps=4]", "-m", "pca", "-m", "linear-oracle", "--json", cwd=tmp_path
+        "run",
+        "-s",
+        "digits",
+        "-m",
+        "gin-conv[steps=4]",
+        "-m",
+        "pca",
+        "-m",
+        "linear-oracle",
+        "--json",
+        "--no-figures",
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     rows = {row["method"].partition("[")[0]: row for row in json.loads(done.stdout)["digits"]}

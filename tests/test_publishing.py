@@ -1,6 +1,7 @@
 """Published results: what is committed follows from the committed records, and one command makes it again."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -71,8 +72,6 @@ def test_one_command_makes_all_of_it_and_again_the_same(tmp_path, trial):
     [maker] = json.loads((trial / "versions.json").read_text())
     assert maker["records"] == 6
     # where only what is published is left, nothing is computed again
-    import shutil
-
     shutil.rmtree(trial / "work")
     done = nica("publish", "results/trial", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -93,6 +92,21 @@ def test_tables_from_what_is_there_run_nothing(tmp_path, trial):
     assert not (trial / "work").exists()
     assert (trial / "figures" / "scores.png").exists()
     assert "3/3" in (trial / "table.md").read_text()
+
+
+def test_arrays_are_published_where_the_table_needs_them(tmp_path, trial):
+    """The table of images compares the codes of two initialisations, which are arrays."""
+    (trial / "sweep.toml").write_text('inits = 2\nmethod = ["pca"]\n[[scenario]]\nname = "digits"\n')
+    (trial / "publish.toml").write_text('arrays = true\nfigures = [{ kind = "spectrum" }]\n')
+    for _ in range(2):  # the second time from what was published
+        done = nica("publish", "results/trial", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert len(list(trial.glob("arrays-*.zip"))) == 1
+        assert "| 1.000 (" in (trial / "table.md").read_text()
+        shutil.rmtree(trial / "work")
+    assert (trial / "table.md").read_text() == table_text(read_publication(trial))
+    collection = collect([trial / "records.parquet"])
+    assert all("leading_codes" in collection.arrays(r) for r in collection.records)
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,12 @@ def plot(
     seeds: Seeds = None,
     host: Hosts = None,
     metric: Metric = None,
+    dimension: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST", help="Of traversals: codes by rank, 1 the most important: 3 or 9:17; default: 1:9."
+        ),
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Draw a figure of the records in a folder."""
@@ -102,7 +108,8 @@ def plot(
     collection = _collection(out_folder, scenario, method, seeds, host)
     from nica_bench.figures import save_figure
 
-    notes = save_figure(figure, collection, save, metric=metric)
+    ranks = parse_seeds(dimension, "--dimension") if dimension is not None else ()
+    notes = save_figure(figure, collection, save, metric=metric, ranks=ranks)
     _say(collection.notes, notes)
     typer.echo(f"{save}")
 

@@ -16,6 +16,7 @@ from nica_bench.cli.console import Debug, Json, Out, Session, err, out, say, tel
 from nica_bench.cli.experiment import verdict_lines, verdicts_json, without
 from nica_bench.cli.flags import scenario_with
 from nica_bench.cli.progress import cells_text, reporting
+from nica_bench.collection import Collection
 from nica_bench.environment import check_device_name
 from nica_bench.errors import UsageError
 from nica_bench.experiments import Experiment, judge, make_experiment
@@ -83,6 +84,12 @@ def run(
     compile: Annotated[
         bool, typer.Option("--compile", help="Train with torch.compile.", rich_help_panel=_RUNNING)
     ] = False,
+    figures: Annotated[
+        bool,
+        typer.Option(
+            "--figures/--no-figures", help="Of images: write figures into OUT/figures.", rich_help_panel=_RUNNING
+        ),
+    ] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan only.", rich_help_panel=_RUNNING)] = False,
     debug: Debug = False,
 ) -> None:
@@ -135,8 +142,30 @@ def run(
             tell(verdict_lines(wanted, verdicts))
     failed = tell_failures(records)
     typer.echo(f"{len(records)} records in {store.cells}", err=json_)
+    for line in _draw(plan, records) if figures else ():
+        typer.echo(line, err=json_)
     if failed:
         raise typer.Exit(3)
+
+
+def _draw(plan: Plan, records: Sequence[Record]) -> Iterator[str]:
+    """Figures of the scenarios of images of which something is new or missing; a line says where they are."""
+    wanted = [scenario for scenario in dict.fromkeys(c.scenario for c in plan.cells) if scenario.image_shape]
+    if not wanted:
+        return
+    from nica_bench.figures.writing import RUN_KINDS, file_name, missing_figures, write_figures
+
+    new = {cell.scenario for cell in plan.pending}
+    for scenario in wanted:
+        folder = plan.store.folder / "figures" / file_name(scenario.label)
+        kinds = RUN_KINDS if scenario in new else missing_figures(folder)
+        mine = tuple(r for r in records if r.spec.scenario_label == scenario.label)
+        if not kinds or not any(r.status is Status.OK for r in mine):
+            continue
+        for note in write_figures(Collection(mine, {r.key: plan.store for r in mine}), folder, kinds):
+            say(f"note: {note}")
+        if folder.is_dir():
+            yield f"figures in {folder}"
 
 
 def _experiment(name: str | None, scenario: Sequence[str] | None) -> Experiment | None:

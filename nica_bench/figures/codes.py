@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from nica_bench.errors import UsageError
+from nica_bench.figures.kinds import FIGURE_KINDS
 from nica_bench.figures.style import INK, MOST_PANELS, Drawing, Request, few_ticks, panels, representatives
 from nica_bench.metrics.knee import DEFAULT_RULE, spectrum
 from nica_bench.record import Record
@@ -28,8 +29,20 @@ _MOST_CODES_WRITTEN = 12
 
 def draw_spectrum(request: Request) -> Drawing:
     """Every dataset's ranking in descending order on a log axis, with the knee that was found and the true n."""
+    blind = [block for block in request.blocks if block.blind]
+    if blind and len(blind) == len(request.blocks):
+        from nica_bench.figures.image_spectrum import draw_blind_spectrum
+
+        return draw_blind_spectrum(request)
+    if blind:
+        request.notes.append(
+            f"nobody knows the latents of {', '.join(b.scenario for b in blind[:3])}: choose with --scenario to draw "
+            "the spectra alone"
+        )
     chosen = []
     for block in request.blocks:
+        if block in blind:
+            continue
         for series in sorted(block.series, key=lambda s: (not s.is_method, s.method)):
             found = [
                 (record, spectrum(arrays["importance"]))
@@ -183,6 +196,11 @@ def _ranks(codes: int) -> list[str]:
 
 def _one(request: Request, names: set[str]) -> tuple[Block, Series]:
     """The one series to be drawn: the method with the best median that has the arrays, on the first scenario."""
+    if request.blocks and all(block.blind for block in request.blocks):
+        raise UsageError(
+            f"nobody knows the latents of {request.blocks[0].scenario}, so codes stand against nothing; figures of "
+            f"images: spectrum, {', '.join(kind.name for kind in FIGURE_KINDS.values() if kind.images)}"
+        )
     wanted = request.quantity
     for block in request.blocks:
         results = block.results(wanted)

@@ -23,11 +23,13 @@ class FigureKind:
         name: what `plot` takes.
         help: one line.
         module: where its function is.
+        images: it is of a model of images, whose latents nobody knows; `run` on images draws these at its end.
     """
 
     name: str
     help: str
     module: str
+    images: bool = False
 
     def draw(self, request: Request) -> Drawing:
         """Draw it. Raises UsageError for records that it cannot show."""
@@ -41,12 +43,17 @@ FIGURE_KINDS: dict[str, FigureKind] = {
         FigureKind("scores", "every dataset a point, median with interval, floors as lines", "scores"),
         FigureKind("profile", "share of datasets above each score, with bands", "scores"),
         FigureKind("pairs", "paired differences to the best method by dataset; p by Holm over those drawn", "scores"),
-        FigureKind("spectrum", "each method's ranking of its codes, with knee and true n, all datasets", "codes"),
+        FigureKind("spectrum", "the ranking of the codes, with knee and true n or interval, all datasets", "codes"),
         FigureKind("latents", "true against estimated latents by condition: best, median and worst dataset", "codes"),
         FigureKind("correlation", "the |r| matrix of latents and codes: best, median and worst dataset", "codes"),
         FigureKind("difficulty", "score against the mixing's measured nonlinearity", "conditions"),
         FigureKind("samples", "score and spectrum against the number of points and of conditions", "conditions"),
         FigureKind("loss", "training loss at every step, and the held-out loss", "training"),
+        FigureKind("knee", "of images: the number of latents by every rule over training", "image_spectrum", True),
+        FigureKind("traversals", "of images: each leading code from -2 to +2 sd in every class", "image_sheets", True),
+        FigureKind("temperature", "of images: samples at full and at reduced temperature", "image_sheets", True),
+        FigureKind("style", "of images: the style of test images in every class", "image_sheets", True),
+        FigureKind("reconstructions", "of images: test images from their top k codes", "image_sheets", True),
     )
 }
 """What `plot` takes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,9 @@ def _made_by(record: Record) -> str:
     return f"nica-bench {made.get('nica_bench') or 'unknown'} ({commit[:10]}), torch {torch}"
 
 
-def save_figure(kind: FigureKind, collection: Collection, path: Path, *, metric: str | None = None) -> list[str]:
+def save_figure(
+    kind: FigureKind, collection: Collection, path: Path, *, metric: str | None = None, ranks: Sequence[int] = ()
+) -> list[str]:
     """Draw a figure into a file; seeds and versions are written into its metadata.
 
     Args:
@@ -53,6 +55,7 @@ def save_figure(kind: FigureKind, collection: Collection, path: Path, *, metric:
         collection: the records.
         path: ends in .png, .svg or .pdf.
         metric: name of a quantity; None: mcc.
+        ranks: of the codes whose traversals are drawn, 1 the most important; none: the leading ones.
 
     Returns:
         Notes, a line each.
@@ -62,7 +65,9 @@ def save_figure(kind: FigureKind, collection: Collection, path: Path, *, metric:
     """
     if path.suffix not in SUFFIXES:
         raise UsageError(f"--save {path}: a figure's file ends in {', '.join(SUFFIXES)}")
-    request = Request(collection, metric)
+    if ranks and kind.name != "traversals":
+        raise UsageError(f"--dimension belongs to the figure traversals, got {kind.name}")
+    request = Request(collection, metric, ranks)
     with theme():
         drawing = _drawn(kind, request)
         said = metadata_of(drawing.records, kind.name)

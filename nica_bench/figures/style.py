@@ -55,11 +55,13 @@ class Request:
     Args:
         collection: the records.
         metric: name of a quantity; None: mcc.
+        ranks: of the codes to be drawn, 1 the most important; none: the leading ones.
         notes: what a reader must know; the drawing adds to them.
     """
 
     collection: Collection
     metric: str | None = None
+    ranks: Sequence[int] = ()
     notes: list[str] = field(default_factory=list)
 
     @cached_property
@@ -74,6 +76,11 @@ class Request:
         """What is on the axis. Raises UsageError for an unknown name or one that no record has."""
         wanted = quantity(self.metric or "mcc", self.collection.records)
         if not any(wanted.of(r) is not None for r in self.collection.records):
+            if self.metric is None and self.blocks and all(block.blind for block in self.blocks):
+                raise UsageError(
+                    f"nobody knows the latents of {self.blocks[0].scenario}, so there is no mcc; choose another "
+                    "metric, such as --metric bits, bayes or knee"
+                )
             raise UsageError(f"no record has the metric '{wanted.name}'; choose another with --metric")
         return wanted
 

@@ -9,6 +9,7 @@ from nica_bench.flows.flow import Flow
 from nica_bench.flows.image_flow import Downsampling, ImageFlow
 from nica_bench.flows.linear import MLP, Linear
 from nica_bench.flows.permutation import Permutation
+from nica_bench.flows.program import inverse_program
 from nica_bench.flows.replicates import parameter_count, take
 from nica_bench.flows.rotation import LearnedRotation, Rotation
 
@@ -25,6 +26,7 @@ __all__ = [
     "Linear",
     "Permutation",
     "Rotation",
+    "inverse_program",
     "parameter_count",
     "take",
 ]

@@ -17,7 +17,7 @@ from nica_bench.flows.linear import MLP
 from nica_bench.flows.permutation import Permutation
 from nica_bench.flows.transform import Clamp
 
-__all__ = ["Downsampling", "ImageFlow"]
+__all__ = ["Block", "Downsampling", "ImageFlow"]
 
 
 class Downsampling(Permutation):
@@ -106,19 +106,19 @@ class ImageFlow(nn.Module):
             for _ in range(conv_blocks):
                 permutation = Permutation(generators, shape[0])
                 block = ConvCoupling(generators, shape[0], arithmetic, hidden=(width, width), **options)
-                self.layers.append(_Block(permutation, block))
+                self.layers.append(Block(permutation, block))
         hidden = dense_width or self.features // 2
         for _ in range(dense_blocks):
             permutation = Permutation(generators, self.features)
             dense = Coupling(generators, self.features, hidden=(hidden, hidden), **options)
             for subnet in (dense.subnet2, dense.subnet1):
                 _make_xavier(cast(MLP, subnet), generators, zero_last=identity)
-            self.layers.append(_Block(permutation, dense))
+            self.layers.append(Block(permutation, dense))
 
     @property
     def volume_preserving(self) -> bool:
         """Whether the log-determinant is zero by construction."""
-        return all(layer.coupling.volume_preserving for layer in self.layers if isinstance(layer, _Block))
+        return all(layer.coupling.volume_preserving for layer in self.layers if isinstance(layer, Block))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Differentiable once.
@@ -147,7 +147,7 @@ class ImageFlow(nn.Module):
         return w
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """A permutation of channels (or of all numbers) and the coupling behind it."""
 
     def __init__(self, permutation: Permutation, coupling: Coupling) -> None:
@@ -156,10 +156,12 @@ class _Block(nn.Module):
         self.coupling = coupling
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Args: x, shape (R, D, B). Returns: y of that shape, and the log-determinant as `Coupling.forward`."""
         moved: tuple[Tensor, Tensor | None] = self.coupling(self.permutation(self._channels(x)).view_as(x))
         return moved
 
     def inverse(self, y: Tensor) -> Tensor:
+        """Args: y, shape (R, D, B). Returns: the x with forward(x) = y, up to rounding."""
         return self.permutation.inverse(self._channels(self.coupling.inverse(y))).view_as(y)
 
     def _channels(self, x: Tensor) -> Tensor:

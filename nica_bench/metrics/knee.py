@@ -16,6 +16,7 @@ from nica_bench.metrics.correlation import Matrix
 
 __all__ = [
     "DEFAULT_RULE",
+    "INTERVAL_RULES",
     "RULES",
     "WIDE_DEFAULT",
     "WIDE_RULES",
@@ -152,7 +153,8 @@ WIDE_RULES: dict[str, Callable[[Matrix], int]] = {**RULES, "late-gap": late_gap,
 WIDE_DEFAULT = "late-gap"
 """The rule of a wide spectrum that is taken where one number is needed: what the eye sees in a logarithmic plot."""
 
-_INTERVAL = "kneedle", "kneedle-log", "late-gap", "zhu-ghodsi", "line"
+INTERVAL_RULES = "kneedle", "kneedle-log", "late-gap", "zhu-ghodsi", "line"
+"""The rules whose smallest and largest answer is the interval."""
 
 
 def knee_interval(dimensions: Mapping[str, int]) -> tuple[int, int]:
@@ -164,7 +166,7 @@ def knee_interval(dimensions: Mapping[str, int]) -> tuple[int, int]:
     Args:
         dimensions: from `estimate_dimension(..., wide=True)`.
     """
-    answers = [dimensions[name] for name in _INTERVAL]
+    answers = [dimensions[name] for name in INTERVAL_RULES]
     return min(answers), max(answers)
 
 

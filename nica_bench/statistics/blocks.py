@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from nica_bench.record import CellSpec, Record
+from nica_bench.record import CellSpec, Record, Status
 from nica_bench.statistics.outcomes import Floor, Outcomes
 from nica_bench.statistics.quantities import Quantity
 from nica_bench.statistics.series import Cell, Series, labelled
@@ -56,6 +56,12 @@ class Block:
     def spec(self) -> CellSpec:
         """A cell that stands for the scenario: its name, parameters and version."""
         return self.series[0].first.spec
+
+    @property
+    def blind(self) -> bool:
+        """Whether nobody knows the latents of the scenario, by its finished records."""
+        done = [r for s in self.series for r in s.records.values() if r.status is Status.OK]
+        return bool(done) and all(r.scores.get("mcc") is None for r in done)
 
     @property
     def latents(self) -> int | None:
@@ -115,20 +121,20 @@ class Block:
     def notes(self) -> list[str]:
         """What a reader must know before comparing, a line each."""
         notes = []
+        counted = "" if self.blind else ": they score the floor and are counted"
         for s in self.series:
             cells, places = self._grid(s)
             lacking = sorted({cells[i][0] for i in np.flatnonzero(places < 0).tolist()})
             if lacking:
-                notes.append(
-                    f"{self.scenario}: {s.method} has no record of seeds {seed_text(lacking)}: "
-                    f"they score the floor and are counted"
-                )
+                notes.append(f"{self.scenario}: {s.method} has no record of seeds {seed_text(lacking)}{counted}")
             if not s.finished:
                 statuses = sorted({str(r.status) for r in s.records.values()})
                 notes.append(
                     f"{self.scenario}: {s.method} finished on no dataset ({', '.join(statuses)}): {_why(s)}; "
                     "it stands last and is in no comparison"
                 )
+        if self.blind:  # nothing is compared by datasets
+            return notes
         if len({len(s.inits) for s in self.series}) > 1:
             notes.append(
                 f"{self.scenario}: methods have different numbers of initialisations; "

@@ -17,7 +17,7 @@ from nica_bench.statistics.frames import told_letters
 from nica_bench.tables.seconds import mean_seconds, seconds_text
 from nica_bench.tables.table import Column, Row, Table, number
 
-__all__ = ["Arrays", "blind_rows", "blind_table", "is_blind"]
+__all__ = ["Arrays", "blind_rows", "blind_table"]
 
 Arrays = Callable[[Record], Mapping[str, NDArray[Any]]]
 """The arrays of a record by name."""
@@ -25,7 +25,8 @@ Arrays = Callable[[Record], Mapping[str, NDArray[Any]]]
 LEGEND = (
     "Nobody knows the latents here, so what compares codes with them is not applicable. told: u conditions, n "
     "dimension. knee: number of latents by the largest log gap past the first five, in [] the interval of all rules. "
-    "moved: how far it moved over the last half of training. bits: of the test images, a dimension, with noise .01. "
+    "moved: how far it moved over the last half of training. Of several initialisations the lower median, the union of "
+    "the intervals, the largest movement. bits: of the test images, a dimension, with noise .01. "
     "bayes: accuracy of naive Bayes on all codes, and on the leading 22. probe: of a linear probe on the leading 22. "
     "again: mean correlation with the leading codes of another initialisation, in () its chance level."
 )
@@ -41,12 +42,6 @@ NAMES = (
     "bayes_22",
     "probe_22",
 )
-
-
-def is_blind(block: Block) -> bool:
-    """Whether nobody knows the latents of a scenario, by its finished records."""
-    done = [r for s in block.series for r in s.records.values() if r.status is Status.OK]
-    return bool(done) and all(r.scores.get("mcc") is None for r in done)
 
 
 def blind_rows(block: Block, arrays: Arrays | None) -> list[dict[str, Any]]:
@@ -96,7 +91,7 @@ def _row(series: Series, arrays: Arrays | None) -> dict[str, Any]:
         "method": series.method,
         "kind": series.first.kind,
         "told": told_letters(series.first.told),
-        **{name: _median([v for r in done if (v := r.scores.get(name)) is not None]) for name in NAMES},
+        **{name: _OVER.get(name, _median)(_values(done, name)) for name in NAMES},
         "consistency": _median([c.mcc for c in found]),
         "consistency_within": _median([c.within for c in found]),
         "consistency_chance": _median([c.chance for c in found]),
@@ -132,8 +127,21 @@ def _consistency(series: Series, arrays: Arrays) -> list[Consistency]:
     return found
 
 
+def _values(records: Sequence[Record], name: str) -> list[float]:
+    return [v for r in records if (v := r.scores.get(name)) is not None]
+
+
 def _median(values: Sequence[float]) -> float | None:
     return statistics.median(values) if values else None
+
+
+_OVER: dict[str, Callable[[Sequence[float]], float | None]] = {
+    "knee": lambda values: statistics.median_low(values) if values else None,  # a number of codes is whole
+    "knee_low": lambda values: min(values, default=None),
+    "knee_high": lambda values: max(values, default=None),
+    "knee_moved": lambda values: max(values, default=None),
+}
+"""How initialisations become one number of a row, where it is not their median."""
 
 
 def _value(value: float | None) -> str:

@@ -25,7 +25,7 @@ from nica_bench.statistics import (
     wilson,
 )
 from nica_bench.statistics.frames import told_letters
-from nica_bench.tables.blind import Arrays, blind_rows, blind_table, is_blind
+from nica_bench.tables.blind import Arrays, blind_rows, blind_table
 from nica_bench.tables.query import Query, TableKind
 from nica_bench.tables.seconds import mean_seconds, seconds_text
 from nica_bench.tables.table import Column, Row, Table, bracket, number, short
@@ -59,7 +59,7 @@ def rows_of(
 
 
 def _rows(block: Block, threshold: float, arrays: Arrays | None) -> list[dict[str, Any]]:
-    return blind_rows(block, arrays) if is_blind(block) else _overview(block, threshold)
+    return blind_rows(block, arrays) if block.blind else _overview(block, threshold)
 
 
 def scores_table(title: str, rows: Sequence[Row], threshold: float = 0.95) -> Table:

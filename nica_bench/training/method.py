@@ -7,33 +7,32 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nica_bench.dataset import Floats, Integers, Observations
+from nica_bench.dataset import Observations
 from nica_bench.errors import UsageError
 from nica_bench.method import Codec, FitSession, Fitted, Method
 from nica_bench.parameters import parameter
 from nica_bench.scenario import Scenario
 from nica_bench.seeds import Streams
+from nica_bench.training.fitted import FittedModel
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from nica_bench.program import Program
     from nica_bench.training.checkpoint import Checkpoint
     from nica_bench.training.data import Batch, Shape
     from nica_bench.training.schedules import Schedule
 
 __all__ = ["TorchMethod"]
 
-CHUNK = 10_000
-"""Points encoded at once: one size for all, so that codes don't depend on who asks."""
 WORTH_THREADS = 100_000
 """Numbers in a batch from which on a large method's operations are spread over threads: 240 images of 28 x 28 are
 188,160. Below, threads wait for each other longer than they work."""
@@ -86,6 +85,10 @@ class TorchMethod(Method):
     def decode(self, model: nn.Module, codes: Tensor) -> Tensor:
         """Observations (R, D, B) of codes (R, D', B); asked only of a method that is `invertible`."""
         raise NotImplementedError
+
+    def program(self, model: nn.Module) -> Program:
+        """`decode` of the first replicate as plain operations. Raises UsageError where it has no such form."""
+        raise UsageError(f"the decoder of {self.label} is not known as plain operations")
 
     def watch(self, model: nn.Module, x: Tensor, onehot: Tensor) -> dict[str, Tensor]:
         """What is followed over the training by name, shape (R, ...), from validation data as in `rankings`."""
@@ -233,7 +236,7 @@ class TorchMethod(Method):
         copies = {name: torch.from_numpy(np.stack([weights[name]] * R)) for name in state}
         model.load_state_dict(copies)
         fitted = FittedModel(self, model, 0, K, "cpu")
-        return Codec(fitted.encode, fitted.decode if self.invertible else None)
+        return Codec(fitted.encode, fitted.decode if self.invertible else None, lambda: self.program(model))
 
     def bytes_per_replicate(self, observations: int, dimensions: int, conditions: int, latents: int) -> int:
         """Memory of one more replicate, in bytes: what a step saves for its gradients, doubled, and the data."""
@@ -268,78 +271,3 @@ def _placeholder(replicates: int, dimensions: int) -> Tensor:
     import torch
 
     return torch.eye(dimensions).repeat(replicates, 1, 2) + torch.arange(dimensions)[:, None] / dimensions
-
-
-class FittedModel:
-    """One replicate, cut out of its group when it is first needed and padded as in training.
-
-    Args:
-        method: that trained it.
-        model: of R replicates.
-        replicate: which of them.
-        conditions: K.
-        device: where the model is.
-    """
-
-    def __init__(self, method: TorchMethod, model: nn.Module, replicate: int, conditions: int, device: str) -> None:
-        self._method = method
-        self._model = model
-        self._replicate = replicate
-        self._conditions = conditions
-        self._device = device
-
-    @cached_property
-    def _cut(self) -> nn.Module:
-        from nica_bench.flows import take
-
-        return take(self._model, [self._replicate] * self._method.smallest_group)
-
-    def weights(self) -> dict[str, NDArray[Any]]:
-        """Parameters and buffers by name, without the replicate axis."""
-        state = self._model.state_dict()
-        return {name: tensor[self._replicate].detach().cpu().numpy().copy() for name, tensor in state.items()}
-
-    def loss(self, x: Floats, u: Integers | None) -> float:
-        """Args: as of `encode`. Returns: nats a dimension of all of them at once, with the noise of training."""
-        import torch
-
-        from nica_bench.training.data import Batch, stack
-        from nica_bench.training.noise import Noise
-
-        R, D = self._method.smallest_group, int(x.shape[1])
-        data = stack([x], [u], self._conditions, self._device).expand(R, -1, -1)
-        noise = Noise([Streams(0)] * R, self._device, "test")
-        with torch.no_grad():
-            batch = Batch(data[:, :D].contiguous(), data[:, D:].contiguous(), noise)
-            return float(self._method.loss(self._cut, batch)[0]) / D
-
-    def encode(self, x: Floats, u: Integers | None) -> Floats:
-        """Args: x, shape (N, D); u, shape (N,), or None. Returns: codes, shape (N, D')."""
-        from nica_bench.training.data import stack
-
-        D = x.shape[1]
-
-        def codes(start: int, end: int) -> Tensor:
-            part = stack([x[start:end]], [None if u is None else u[start:end]], self._conditions, self._device)
-            part = part.expand(self._method.smallest_group, -1, -1)
-            return self._method.encode(self._cut, part[:, :D].contiguous(), part[:, D:].contiguous())
-
-        return self._in_chunks(codes, len(x))
-
-    def decode(self, codes: Floats) -> Floats:
-        """Args: codes, shape (N, D'). Returns: observations, shape (N, D)."""
-        import torch
-
-        def observations(start: int, end: int) -> Tensor:
-            part = torch.from_numpy(np.ascontiguousarray(codes[start:end].T, np.float32)).to(self._device)
-            return self._method.decode(self._cut, part.expand(self._method.smallest_group, -1, -1).contiguous())
-
-        return self._in_chunks(observations, len(codes))
-
-    def _in_chunks(self, call: Callable[[int, int], Tensor], points: int) -> Floats:
-        """What a call gives for points start to end, shape (R, D', B), of the first replicate, for all points."""
-        import torch
-
-        with torch.no_grad():
-            ends = [(start, min(start + CHUNK, points)) for start in range(0, max(points, 1), CHUNK)]
-            return np.concatenate([call(start, end)[0].T.cpu().numpy() for start, end in ends])

@@ -18,6 +18,7 @@ from nica_bench.figures.style import INK, representatives, theme
 from nica_bench.statistics import blocks_of, quantity
 from tests.results import record, some, written
 
+OF_LATENTS = [name for name, kind in FIGURE_KINDS.items() if not kind.images]
 METHODS = ("gin", "pca", "raw-x", "linear-oracle")
 
 
@@ -52,7 +53,7 @@ def texts(figure):
     return found
 
 
-@pytest.mark.parametrize("kind", FIGURE_KINDS)
+@pytest.mark.parametrize("kind", OF_LATENTS)
 def test_every_figure_has_labels_words_and_records(kind, collection):
     drawing, _ = drawn(kind, collection)
     visible = [a for a in drawing.figure.axes if a.get_visible() and a.get_label() != "<colorbar>"]
@@ -79,7 +80,7 @@ def test_the_file_says_where_it_comes_from(suffix, collection, tmp_path):
     assert path.read_bytes() == first  # no date, no chance
 
 
-@pytest.mark.parametrize("kind", FIGURE_KINDS)
+@pytest.mark.parametrize("kind", OF_LATENTS)
 def test_an_svg_takes_the_colours_of_its_page(kind, collection):
     svg, _ = figure_svg(FIGURE_KINDS[kind], Request(collection), "p")
     root = ET.fromstring(svg)
@@ -187,6 +188,8 @@ def test_looks_do_not_depend_on_colour_alone(collection):
         ("loss", [record("gin", 0)], "no loss to draw"),
         ("samples", [record("gin", 0)], "nothing varies"),
         ("difficulty", [record("gin", 0, difficulty={})], "no record says how hard"),
+        ("knee", [record("gin", 0)], "no knee to follow"),
+        ("traversals", [record("gin", 0)], "no model of images"),
     ],
 )
 def test_what_cannot_be_drawn_is_said(kind, records, message, tmp_path):

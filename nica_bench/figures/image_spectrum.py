@@ -1,0 +1,209 @@
+"""Spectra of data whose latents nobody knows, and how the number of latents moved over training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator, MaxNLocator
+from numpy.typing import NDArray
+
+from nica_bench.errors import UsageError
+from nica_bench.figures.style import INK, MOST_PANELS, Drawing, Request, few_ticks, panels
+from nica_bench.metrics.knee import INTERVAL_RULES, WIDE_DEFAULT, WIDE_RULES, spectrum
+from nica_bench.record import Record, Status
+from nica_bench.statistics import Block, Series
+
+__all__ = ["draw_blind_spectrum", "draw_knee"]
+
+Found: TypeAlias = list[tuple[Record, dict[str, NDArray[Any]]]]
+
+_ZOOMED = 50
+"""Leading codes in the inset."""
+_SHADE = "#E69F00"
+# Okabe & Ito's colours again; what takes no part in the interval is grey.
+_RULES = dict(
+    zip(("kneedle", "kneedle-log", "zhu-ghodsi", "line"), ("#0072B2", "#56B4E9", "#009E73", "#CC79A7"), strict=True)
+)
+_MARKERS = dict(zip(WIDE_RULES, "osD^vPX", strict=True))
+
+
+def draw_blind_spectrum(request: Request) -> Drawing:
+    """The spectrum on test images of every method that finds the number of latents itself (paper, Figure 3).
+
+    A panel a method on one logarithmic axis, a line an initialisation; the leading codes again in an inset; the knee by
+    the default rule and the interval of all rules.
+    """
+    chosen = _with_arrays(request, "test_spectrum", lambda record: not record.told["dimension"])
+    if not chosen:
+        raise UsageError("no spectrum to draw: no record of a method that was not told n holds one of test images")
+    columns = min(3, max(sum(block is other for other, _, _ in chosen) for block, _, _ in chosen))
+    figure, grid = panels(len(chosen), columns=columns, width=3.6, height=3.2, sharey=True)
+    least, most = np.inf, 0.0
+    said = []
+    for axes, (block, series, found) in zip(grid, chosen, strict=True):
+        look = request.looks[series.method]
+        sigmas = [(record, np.maximum(spectrum(arrays["test_spectrum"]), 1e-6)) for record, arrays in found]
+        m = max(len(sigma) for _, sigma in sigmas)
+        drawn = [(axes, m)]
+        if m > 3 * _ZOOMED:
+            inset = axes.inset_axes((0.42, 0.5, 0.58, 0.5))
+            inset.tick_params(labelsize=6.5)
+            drawn.append((inset, _ZOOMED))
+        # On a page the inset is transparent: what is shaded in the panel must not be seen through it.
+        tops = (0.43 if len(drawn) > 1 else 1.0, 1.0)
+        for (part, shown), top in zip(drawn, tops, strict=False):
+            for record, sigma in sigmas:
+                _line(part, sigma[:shown], record, look.colour, top=top, dotted=shown <= 2 * _ZOOMED)
+            if (published := _published(found)) is not None:
+                part.axvline(published + 0.5, color=INK, linestyle=(0, (1, 1.5)), linewidth=1)
+            few_ticks(part, "y")
+            part.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
+            part.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=3))
+        least = min(least, *(float(sigma[-1]) for _, sigma in sigmas))
+        most = max(most, *(float(sigma[0]) for _, sigma in sigmas))
+        axes.set_title(f"{series.method}: {_knees(found)}\n{block.scenario}", loc="left", fontsize=8.5)
+        axes.set_xlabel("rank of the code")
+        said.append(f"{series.method} on {block.scenario} {_knees(found)}")
+    room = 2.0 if any(axes.child_axes for axes in grid) else 1.25
+    grid[0].set_ylim(max(least, most * 1e-4) / 1.25, most * room)
+    for axes in grid[::columns]:
+        axes.set_ylabel("sd within a class, test images")
+    handles: list[Any] = [
+        Line2D([], [], color=INK, marker="o", linestyle="", markersize=5, label=f"knee ({WIDE_DEFAULT})"),
+        Patch(color=_SHADE, alpha=0.25, label="interval of all rules"),
+    ]
+    if any(_published(found) is not None for _, _, found in chosen):
+        handles.append(Line2D([], [], color=INK, linestyle=(0, (1, 1.5)), label="the paper's count"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    alt = (
+        "Spectra on test images: the within-class standard deviation of each method's codes in descending order on a "
+        "log axis, a line an initialisation; wide ones with their leading codes in an inset. Number of latents by the "
+        f"knee, and in brackets by all rules: {'; '.join(said)}."
+    )
+    return Drawing(figure, alt, _records(chosen))
+
+
+def draw_knee(request: Request) -> Drawing:
+    """The number of latents by every rule over training, the last half shaded; a panel a method, all inits."""
+    rules = [f"history_knee_{rule}" for rule in WIDE_RULES]
+    chosen = _with_arrays(request, "history_step", lambda record: True, *rules)
+    if not chosen:
+        raise UsageError(
+            "no knee to follow: no record holds the spectrum of images over training, as flows of images do"
+        )
+    figure, grid = panels(len(chosen), columns=2, width=4.4, height=3.3)
+    said = []
+    for axes, (block, series, found) in zip(grid, chosen, strict=True):
+        most = 1
+        for nth, (_, arrays) in enumerate(found):
+            steps = arrays["history_step"]
+            if nth == 0 and len(steps):
+                axes.axvspan(steps[len(steps) // 2], steps[-1], color=_SHADE, alpha=0.15, linewidth=0)
+            for rule in WIDE_RULES:
+                knees = arrays[f"history_knee_{rule}"]
+                most = max(most, int(knees.max(initial=1)))
+                _rule_line(axes, rule, steps, knees, first=nth == 0)
+        if most > 100:
+            few_ticks(axes, "y")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=10))
+        else:
+            axes.set_ylim(0, most * 1.05)
+            axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        moved = [f"{v:.0f}" for record, _ in found if (v := record.scores.get("knee_moved")) is not None]
+        text = f"moved by {' and '.join(moved)} in the last half" if moved else "never followed"
+        axes.set_title(f"{series.method}: knee {text}\n{block.scenario}", loc="left", fontsize=8.5)
+        axes.set_xlabel("training step")
+        said.append(f"{series.method} on {block.scenario} ends with {_knees(found)} and {text}")
+    for axes in grid[::2]:
+        axes.set_ylabel("number of latents")
+    handles: list[Any] = [
+        Line2D([], [], label=f"{rule}{_role(rule)}", marker=_MARKERS[rule], markersize=4, **_rule_style(rule))
+        for rule in WIDE_RULES
+    ]
+    handles.append(Patch(color=_SHADE, alpha=0.25, label="last half"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=4 if len(chosen) > 1 else 2)
+    alt = (
+        "Number of latents by every rule against the training step, the last half of training shaded, a line a rule "
+        f"and initialisation. By the default rule, {'; '.join(said)}."
+    )
+    return Drawing(figure, alt, _records(chosen))
+
+
+def _with_arrays(request: Request, name: str, wanted: Any, *others: str) -> list[tuple[Block, Series, Found]]:
+    """The series whose finished records hold arrays, as many as have room; floors only where there are no methods."""
+    chosen = []
+    for block in request.blocks:
+        for series in block.series:
+            found = [
+                (record, arrays)
+                for _, record in sorted(series.records.items())
+                if record.status is Status.OK
+                and wanted(record)
+                and {name, *others} <= set((record.arrays or {}).get("names", ()))
+                and name in (arrays := request.arrays(record))
+            ]
+            if found:
+                chosen.append((block, series, found))
+    chosen = [entry for entry in chosen if entry[1].is_method] or chosen
+    if len(chosen) > MOST_PANELS:
+        request.notes.append(
+            f"the first {MOST_PANELS} of {len(chosen)} are drawn; choose others with --scenario and --method"
+        )
+    return chosen[:MOST_PANELS]
+
+
+def _line(axes: Axes, sigma: NDArray[np.float64], record: Record, colour: str, *, top: float, dotted: bool) -> None:
+    """A spectrum, its knee, and the interval up to a height of the axes."""
+    knee, low, high = (record.scores.get(name) for name in ("knee", "knee_low", "knee_high"))
+    if low is not None and high is not None:
+        axes.axvspan(low, min(high, len(sigma)), color=_SHADE, alpha=0.15, linewidth=0, ymax=top)
+    marks: dict[str, Any] = {"marker": ".", "markersize": 3} if dotted else {}
+    axes.plot(np.arange(1, len(sigma) + 1), sigma, color=colour, linewidth=1.1, alpha=0.85, **marks)
+    if knee is not None and 1 <= knee <= len(sigma):
+        axes.plot(
+            knee, sigma[int(knee) - 1], marker="o", markersize=5, color=INK, markeredgecolor="white",
+            markeredgewidth=0.5, zorder=4,
+        )  # fmt: skip
+
+
+def _knees(found: Found) -> str:
+    """`knee 13 [8 20] and 14 [8 21]`."""
+    texts = [
+        f"{r.scores['knee']:.0f} [{r.scores['knee_low']:.0f} {r.scores['knee_high']:.0f}]"
+        for r, _ in found
+        if r.scores.get("knee") is not None
+    ]
+    texts = list(dict.fromkeys(texts))
+    return f"knee {' and '.join(texts[:3])}{' ...' if len(texts) > 3 else ''}" if texts else "no knee"
+
+
+def _published(found: Found) -> int | None:
+    return next((v for record, _ in found if isinstance(v := record.truth.get("paper_latents"), int)), None)
+
+
+def _role(rule: str) -> str:
+    return " (default)" if rule == WIDE_DEFAULT else "" if rule in INTERVAL_RULES else " (in no interval)"
+
+
+def _rule_style(rule: str) -> dict[str, Any]:
+    if rule == WIDE_DEFAULT:
+        return {"color": INK, "linewidth": 2.0}
+    if rule in INTERVAL_RULES:
+        return {"color": _RULES[rule], "linewidth": 1.2}
+    return {"color": "#808080", "linewidth": 1.0, "linestyle": (0, (3, 1.5))}
+
+
+def _rule_line(axes: Axes, rule: str, steps: NDArray[Any], knees: NDArray[Any], *, first: bool) -> None:
+    axes.plot(
+        steps, knees, marker=_MARKERS[rule], markersize=3, markevery=max(1, len(steps) // 12),
+        alpha=0.95 if first else 0.5, zorder=3 if rule == WIDE_DEFAULT else 2, **_rule_style(rule),
+    )  # fmt: skip
+
+
+def _records(chosen: Sequence[tuple[Block, Series, Found]]) -> list[Record]:
+    return [record for _, _, found in chosen for record, _ in found]

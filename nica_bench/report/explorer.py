@@ -1,0 +1,160 @@
+"""A trained model of images that decodes in the page itself: its weights, and sliders for its leading dimensions."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from typing import Any
+
+import jinja2
+import numpy as np
+from numpy.typing import NDArray
+
+from nica_bench.collection import Collection
+from nica_bench.errors import NicaBenchError, UsageError
+from nica_bench.image_model import ImageModel, image_model
+from nica_bench.program import Program
+from nica_bench.record import Record, Status
+from nica_bench.registry import make_scenario
+from nica_bench.statistics import Block
+from nica_bench.tables.blind import blind_rows
+from nica_bench.tables.table import number
+
+__all__ = ["explorer", "explorer_markup"]
+
+LEAST_SLIDERS, MOST_SLIDERS = 10, 20
+"""Dimensions with a slider: as many as the knee says, within these."""
+
+
+def explorer(collection: Collection, block: Block, place: int, room: int) -> tuple[str, list[str]]:
+    """The explorer of a scenario of images whose latents nobody knows.
+
+    One model is exported, weights in float16: of the methods that preserve volume, whose dimensions their own sd ranks,
+    the one with the fewest bits, else of all methods; of its fits the first that has weights.
+
+    Args:
+        collection: where weights and arrays are.
+        block: the scenario's records.
+        place: of this explorer among those of the page.
+        room: bytes that it may take.
+
+    Returns:
+        The markup, "" where there is none, and notes that say why there is none.
+    """
+    if not _of_images(block):
+        return "", []
+    found: tuple[ImageModel, Program] | None = None
+    reasons: list[str] = []
+    for record in _candidates(block):
+        try:
+            model, program = _exportable(collection, record)
+        except NicaBenchError as error:
+            reasons.append(str(error))
+            continue
+        if found is None or program.volume_preserving:
+            found = model, program
+        if program.volume_preserving:
+            break
+    if found is None:
+        why = reasons[0] if reasons else "no method finished"
+        return "", [f"{block.scenario}: no explorer of its images: {why}"]
+    markup = explorer_markup(*found, place)
+    if len(markup) > room:
+        size = f"{len(markup) / 1e6:.1f} MB, and {max(room, 0) / 1e6:.1f} MB are left of what a page may have"
+        return "", [f"{block.scenario}: no explorer of its images: its weights take {size}"]
+    return markup, []
+
+
+def _of_images(block: Block) -> bool:
+    try:
+        return make_scenario(block.spec.scenario_label).image_shape is not None
+    except UsageError:  # a scenario that is not installed here
+        return any(r.truth.get("images") for s in block.series for r in s.records.values())
+
+
+def _candidates(block: Block) -> Iterator[Record]:
+    """The first finished record of each method, in the order of the table; no floors."""
+    series = {s.method: s for s in block.series}
+    for row in blind_rows(block, None):
+        if row["kind"] == "method":
+            records = series[row["method"]].records
+            yield from [records[key] for key in sorted(records) if records[key].status is Status.OK][:1]
+
+
+def _exportable(collection: Collection, record: Record) -> tuple[ImageModel, Program]:
+    model = image_model(collection, record)
+    if model.program is None:
+        raise UsageError(f"the decoder of {record.spec.method_label} is not known as plain operations")
+    if model.means.shape[1] != model.side**2:
+        raise UsageError(f"the images of {record.spec.scenario_label} are not square, or have several channels")
+    if not all(np.isfinite(array).all() for array in (model.means, model.sds)):
+        raise UsageError(f"the codes of {record.spec.short} are not finite")
+    return model, model.program()
+
+
+def explorer_markup(model: ImageModel, program: Program, place: int) -> str:
+    """The explorer of one model.
+
+    Args:
+        model: of square images of one channel.
+        program: its decoder.
+        place: of this explorer among those of the page.
+    """
+    record = model.record
+    knee = record.scores.get("knee") or 0
+    sliders = min(len(model.order), int(np.clip(knee, LEAST_SLIDERS, MOST_SLIDERS)))
+    operations, weights = program.described()
+    data = {
+        "side": model.side,
+        "order": model.order[:sliders].tolist(),
+        "labels": model.u.tolist(),
+        "operations": operations,
+        "weights": _base64(weights, "<f2"),
+        "means": _base64(model.means, "<f4"),
+        "sds": _base64(model.sds, "<f4"),
+        "examples": _base64(model.encode(model.x, model.u), "<f4"),
+    }
+    sds = np.sqrt(np.mean(np.square(model.sds, dtype=np.float64), axis=0))[model.order[:sliders]]
+    source = resources.files("nica_bench.report").joinpath("explorer.html.j2").read_text(encoding="utf-8")
+    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
+    return template.render(
+        number=place,
+        side=model.side,
+        classes=model.classes,
+        examples=_names(model.u),
+        origin=_origin(record, sliders, len(model.order), len(weights)),
+        sds=[number(float(sd), 3) for sd in sds],
+        data=json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
+    )
+
+
+def _base64(array: NDArray[Any], dtype: str) -> str:
+    return base64.b64encode(np.ascontiguousarray(array, dtype).tobytes()).decode("ascii")
+
+
+def _names(labels: Sequence[int] | NDArray[np.int64]) -> list[str]:
+    """'test image of class 3 (1)': the number tells those of a class apart."""
+    counts: dict[int, int] = {}
+    names = []
+    for label in map(int, labels):
+        counts[label] = counts.get(label, 0) + 1
+        names.append(f"test image of class {label} ({counts[label]})")
+    return names
+
+
+def _origin(record: Record, sliders: int, codes: int, weights: int) -> str:
+    """Which fit it is, and what may be done with it."""
+    spec, made = record.spec, record.provenance
+    commit = ((made.get("git") or {}).get("commit") or "no commit")[:10]
+    torch = (made.get("versions") or {}).get("torch") or "unknown"
+    return (
+        f"{spec.method_label} (version {spec.method_version}) on {spec.scenario_label} (version "
+        f"{spec.scenario_version}), data seed {spec.seed}, initialisation {spec.init}, made by nica-bench "
+        f"{made.get('nica_bench') or 'unknown'} ({commit}), torch {torch}. The page holds its {weights:,} weights, to "
+        f"half precision, and decodes by itself. A slider moves one of the {sliders} leading of {codes} codes, by the "
+        "method's own ranking, from -3 to +3 standard deviations of the class; the sd beside it is that of the code "
+        "within the classes, over training images. Another class keeps how far each code is from the mean, in the "
+        "class' own sd. A random image draws the codes with a slider and leaves the others at the mean."
+    )
