@@ -175,7 +175,7 @@ def test_a_killed_submitter_two_at_once_status_and_cancel(slurm):
 
     # another sweep is cancelled, and a job that is not its own goes on
     other = slurm.folder / "other.sh"
-    other.write_text("#!/bin/bash\nsleep 60\n")
+    other.write_text("#!/bin/bash\nsleep 280\n")
     mine = call("sbatch", "--parsable", "--output=/dev/null", "--mem=50M", "--time=5", other).strip()
     slurm.run(*waiting(seconds=500), "--seeds", "0:8", "--cells-per-job", "1", "--detach")
     wait_for(lambda: len(slurm.jobs("RUNNING")) > 1)
