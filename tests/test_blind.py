@@ -173,3 +173,18 @@ def test_initialisations_that_differ_give_whole_numbers_and_the_wider_interval(t
     [block], _ = blocks_of(changed)
     [row] = blind_rows(block, None)
     assert (row["knee"], row["knee_low"], row["knee_high"]) == (14, 9, 33)
+
+
+def test_the_table_of_knees_has_every_rule_and_their_interval(tmp_path):
+    from nica_bench.metrics.knee import INTERVAL_RULES, WIDE_RULES
+    from nica_bench.tables import Query, table_kind
+
+    (record,), _ = outcome(tmp_path, make_method("pca"))
+    outcome(tmp_path, make_method("ivae[steps=2]"))  # told a number, it estimates none
+    [table], _ = table_kind("knees").build(collect([tmp_path]), Query())
+    [cells] = table.texts()
+    row = dict(zip([column.head for column in table.columns], cells, strict=True))
+    assert {rule: row[rule] for rule in WIDE_RULES} == {rule: str(record.dimensions[rule]) for rule in WIDE_RULES}
+    answers = [record.dimensions[rule] for rule in INTERVAL_RULES]
+    assert row["interval"] == f"[{min(answers)} {max(answers)}]"
+    assert (row["moved"], row["n"]) == ("-", "-")

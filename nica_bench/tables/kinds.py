@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nica_bench.errors import UsageError, did_you_mean
-from nica_bench.tables import cells, pairs, scores, slopes
+from nica_bench.tables import cells, knees, pairs, scores, slopes
 from nica_bench.tables.query import TableKind
 
 __all__ = ["TABLE_KINDS", "table_kind"]
@@ -15,6 +15,7 @@ TABLE_KINDS: dict[str, TableKind] = {
         pairs.KIND,
         pairs.VARIANCE,
         slopes.KIND,
+        knees.KIND,
         cells.DIFFICULTIES,
         cells.FAILURES,
         cells.REPRODUCE,
