@@ -120,7 +120,7 @@ def draw_knee(request: Request) -> Drawing:
         axes.set_xlabel("training step")
         said.append(f"{series.method} on {block.scenario} ends with {_knees(found)} and {text}")
     for axes in grid[::2]:
-        axes.set_ylabel("number of latents")
+        axes.set_ylabel("latents, by the codes' sd")
     handles: list[Any] = [
         Line2D([], [], label=f"{rule}{_role(rule)}", marker=_MARKERS[rule], markersize=4, **_rule_style(rule))
         for rule in WIDE_RULES

@@ -25,9 +25,10 @@ Arrays = Callable[[Record], Mapping[str, NDArray[Any]]]
 LEGEND = (
     "Nobody knows the latents here, so what compares codes with them is not applicable. told: u conditions, n "
     "dimension. knee: number of latents by the largest log gap past the first five, in [] the interval of all rules. "
-    "moved: how far it moved over the last half of training. Of several initialisations the lower median, the union of "
-    "the intervals, the largest movement. bits: of the test images, a dimension, with noise .01. "
-    "bayes: accuracy of naive Bayes on all codes, and on the leading 22. probe: of a linear probe on the leading 22. "
+    "moved: how far the knee of the codes' sd moved over the last half of training. Of several initialisations the "
+    "lower median, the union of the intervals, the largest movement. bits: of the test images, a dimension, with noise "
+    ".01. bayes: accuracy of naive Bayes on all codes, and on the leading 22. probe: of a linear probe on the leading "
+    "22. "
     "again: mean correlation with the leading codes of another initialisation, in () its chance level."
 )
 NAMES = (

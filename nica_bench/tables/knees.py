@@ -18,8 +18,8 @@ __all__ = ["KIND"]
 CAPTION = (
     "Number of latents by every rule, from each method's own ranking; methods that are told a number have none. Of "
     f"wide spectra [] is the smallest and the largest answer of {', '.join(INTERVAL_RULES)}; {WIDE_DEFAULT}, the "
-    "largest log gap past the first five values, is what the eye sees. moved: how far it moved over the last half of "
-    "training. n: the true number, where it is known."
+    "largest log gap past the first five values, is what the eye sees. moved: how far the knee of the codes' sd, which "
+    "not every method ranks by, moved over the last half of training. n: the true number, where it is known."
 )
 
 
