@@ -28,8 +28,7 @@ LEGEND = (
     "moved: how far the knee of the codes' sd moved over the last half of training. Of several initialisations the "
     "lower median, the union of the intervals, the largest movement. bits: of the test images, a dimension, with noise "
     ".01. bayes: accuracy of naive Bayes on all codes, and on the leading 22. probe: of a linear probe on the leading "
-    "22. "
-    "again: mean correlation with the leading codes of another initialisation, in () its chance level."
+    "22. again: mean correlation with the leading codes of another initialisation, in () its chance level."
 )
 NAMES = (
     "bits",
