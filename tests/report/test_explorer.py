@@ -81,7 +81,7 @@ def test_one_model_a_scenario_that_preserves_volume(folder):
     page, notes = make_report(collect([folder]))
     assert page.count('class="explorer"') == 1
     assert re.search(
-        r"gin-conv\[.*?\] \(version 2\) on digits\[samples=300\] \(version \w+\), data seed 0, initialisation 0", page
+        r"gin-conv\[.*?\] \(version \w+\) on digits\[samples=300\] \(version \w+\), data seed 0, initialisation 0", page
     )
     assert "torch 2." in page
     assert len(page) < 3_000_000
