@@ -148,13 +148,15 @@ class Block:
 def blocks_of(records: Iterable[Record]) -> tuple[list[Block], list[str]]:
     """Sort records by scenario and method, and say where one label stands for several of them.
 
+    A cell whose method makes no sense on its scenario is no failure: it is left out, with a note.
+
     Args:
         records: no key twice.
 
     Returns:
         Blocks in the order of their first records, and notes, a line each.
     """
-    notes: list[str] = []
+    records, notes = _asked(records)
     blocks = []
     by_scenario = labelled(records, "scenario", notes)
     for scenario, members in by_scenario.items():
@@ -166,6 +168,24 @@ def blocks_of(records: Iterable[Record]) -> tuple[list[Block], list[str]]:
     for block in blocks:
         notes += block.notes()
     return blocks, list(dict.fromkeys(notes))
+
+
+def _asked(records: Iterable[Record]) -> tuple[list[Record], list[str]]:
+    """The records of cells that were not skipped, and why the others were, a line a method and reason."""
+    kept: list[Record] = []
+    skipped: dict[tuple[str, str], dict[str, None]] = {}
+    for record in records:
+        if record.status is Status.SKIPPED:
+            why = record.spec.method_label, record.message
+            skipped.setdefault(why, {})[record.spec.scenario_label] = None
+        else:
+            kept.append(record)
+    notes = []
+    for (method, message), where in skipped.items():
+        first, *more = where
+        others = f" and {len(more)} more" if more else ""
+        notes.append(f"{method} was not run on {first}{others}: {message}")
+    return kept, notes
 
 
 def latents_of(record: Record) -> int | None:

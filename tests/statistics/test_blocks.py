@@ -203,3 +203,11 @@ def test_an_unknown_metric_offers_the_nearest():
 @pytest.mark.parametrize(("seeds", "text"), [([0, 1, 2], "0:3"), ([7], "7"), ([5, 3, 4, 9], "3:6,9"), ([], "")])
 def test_seeds_as_they_are_given(seeds, text):
     assert seed_text(seeds) == text
+
+
+def test_a_method_that_makes_no_sense_on_a_scenario_is_no_failure():
+    skipped = [record("pca", s, status="skipped", message="its observations are no vectors") for s in range(2)]
+    block, notes = block_of([record("gin", s) for s in range(2)] + skipped)
+    assert [series.method for series in block.series] == ["gin"]
+    assert notes.count("pca was not run on gauss-2of4[conditions=3]: its observations are no vectors") == 1
+    assert blocks_of(skipped)[0] == []
