@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from nica_bench.errors import UsageError
-from nica_bench.figures.style import INK, Drawing, Request, label_of, panels
+from nica_bench.figures.style import INK, Drawing, Request, broken, label_of, panels
 from nica_bench.record import Record
 from nica_bench.statistics import Block, Outcomes, Pair, Series, compare_all, median_interval, performance_profile
 from nica_bench.statistics.comparisons import p_text
@@ -39,7 +39,7 @@ def draw_scores(request: Request) -> Drawing:
                 lowest = min(lowest, float(np.median(values)))
         axes.set_yticks(range(len(shown)), [s.method for s in shown])
         axes.set_ylim(len(shown) - 0.4, -0.6)
-        axes.set_title(block.scenario, loc="left")
+        axes.set_title(broken(block.scenario), loc="left")
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", length=0)
     for axes in grid:
@@ -106,7 +106,7 @@ def draw_profile(request: Request) -> Drawing:
             if series.is_method and profile.count > 1:
                 low_end, high_end = profile.low, profile.high
                 axes.fill_between(tau, low_end, high_end, step="post", color=look.colour, alpha=0.09, linewidth=0)
-        axes.set_title(block.scenario, loc="left")
+        axes.set_title(broken(block.scenario), loc="left")
         axes.set_xlabel(f"{wanted.name} above")
         axes.set_ylim(-0.02, 1.02)
         axes.set_xlim(low, high)
@@ -171,7 +171,7 @@ def draw_pairs(request: Request) -> Drawing:
         axes.set_ylim(len(others) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)
         axes.grid(visible=False, axis="y")
-        axes.set_title(block.scenario, loc="left")
+        axes.set_title(broken(block.scenario), loc="left")
         axes.set_xlabel(f"{wanted.name} of {best} minus the other's")
         sns.despine(ax=axes, left=True)
     says = "; ".join(f"{block.scenario}: {best} against {len(pairs)} others" for block, best, pairs in shown[:4])

@@ -23,7 +23,7 @@ from nica_bench.record import Record
 from nica_bench.statistics import Block, Quantity, Series, blocks_of, quantity
 from nica_bench.store import StoreError
 
-__all__ = ["INK", "Drawing", "Look", "Request", "few_ticks", "label_of", "panels", "representatives", "theme"]
+__all__ = ["INK", "Drawing", "Look", "Request", "broken", "few_ticks", "label_of", "panels", "representatives", "theme"]
 
 INK = "#262626"
 """Of text, axes and lines that are no method's; in a page it becomes the colour of the page's text."""
@@ -185,6 +185,11 @@ def few_ticks(axes: Axes, which: Literal["x", "y"]) -> None:
     axis.set_major_locator(LogLocator(numticks=6))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
+
+
+def broken(label: str, width: int = 38) -> str:
+    """A label in two lines where it is longer than a panel is wide: `gauss-2of10` and `[conditions=3,mixing=easy]`."""
+    return label.replace("[", "\n[", 1) if len(label) > width else label
 
 
 def label_of(wanted: Quantity) -> str:
