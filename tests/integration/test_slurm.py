@@ -112,6 +112,7 @@ def test_a_killed_worker_a_killed_job_and_a_cancelled_pending_one(slurm):
     wait_for(lambda: slurm.begun() >= {first, second}, process)
     worker_of(first).kill()
     call("scancel", "--signal=KILL", second)
+    wait_for(lambda: second not in slurm.jobs("RUNNING"), process)  # the signal takes its time
     slurm.open_gate()
     done = end(process)
     assert done.returncode == 3, done.stderr
