@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from nica_bench.cli.app import build
-from nica_bench.collection import collect
+from nica_bench.collection import Collection, collect
 from nica_bench.errors import NicaBenchError, UsageError
 from nica_bench.statistics import iqm_interval, median_interval
 from nica_bench.tables import FORMATS, TABLE_KINDS, Column, Query, Table, render, rows_of, scores_table, table_kind
@@ -426,3 +426,9 @@ def test_slopes_stand_beside_the_theory(folder, tmp_path):
     assert {r["method"] for r in table.rows} == {"gin", "pca", "ivae"}  # no floors
     with pytest.raises(UsageError, match="coordinates=natural"):
         tables_of(written(tmp_path / "o", [record("gin", 0, truth={"family": "gamma", "coordinates": "z"})]), "slopes")
+
+
+def test_rows_by_a_number_stand_in_its_order():
+    records = [record("gin", conditions=c, samples=400) for c in (10, 2, 5)]
+    [table], _ = table_kind("scores").build(Collection(tuple(records)), Query("mcc", ("conditions", "method")))
+    assert [row["conditions"] for row in table.rows] == [2, 5, 10]

@@ -223,7 +223,9 @@ def _metric_table(title: str, by: Sequence[str], blocks: Sequence[Block], wanted
         )
     sign = 1.0 if wanted.higher_is_better is False else -1.0
     at = [key for key in by if key != "method"]
-    rows.sort(key=lambda r: (*(str(r[k]) for k in at), *_rank({**r, "mcc": None})[:3], sign * _or_zero(r["median"])))
+    rows.sort(
+        key=lambda r: (*(_ordered(r[k]) for k in at), *_rank({**r, "mcc": None})[:3], sign * _or_zero(r["median"]))
+    )
     columns = [Column(key, _cell(key), right=False, wrap=key == "scenario") for key in by]
     columns += [
         Column("told", lambda r: r["told"], right=False),
@@ -247,6 +249,11 @@ def _metric_table(title: str, by: Sequence[str], blocks: Sequence[Block], wanted
     return Table(
         title, columns, rows, caption, lambda r: _section(r) if not at else r[at[0]], lambda r: bool(r["best"])
     )
+
+
+def _ordered(value: Any) -> tuple[float, str]:
+    """Numbers in their order, before texts in theirs."""
+    return (float(value), "") if isinstance(value, int | float) else (math.inf, str(value))
 
 
 def _members(by: Sequence[str], blocks: Sequence[Block]) -> dict[tuple[Any, ...], list[Member]]:
