@@ -35,6 +35,17 @@ def test_all_that_was_asked_for_is_there():
     assert {"gauss", "families", "sizes", "mnist", "digits"} <= {folder.name for folder in PUBLISHED}
 
 
+def test_the_table_of_the_readme_is_a_published_one():
+    root = RESULTS.parent
+    text = (root / "README.md").read_text()
+    begin = text.index("| method | told | mcc [95 %]")
+    shown = text[begin : text.index("\n\n", begin)].splitlines()
+    table = (RESULTS / "gauss" / "table.md").read_text().split("**gauss-2of10[conditions=3,mixing=easy]**")[1]
+    published = table[table.index("| method") :].split("\n\n")[0].splitlines()
+    assert shown == published
+    assert len(shown) > 8
+
+
 SWEEP = """
 seeds = "0:3"
 method = ["pca", "raw-x"]
