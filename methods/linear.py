@@ -18,6 +18,8 @@ __all__ = ["PCA", "FastICA"]
 
 PIECE = 10_000
 """Images that are taken to double precision at once."""
+IMAGE_NOISE = 0.01
+"""Standard deviation of the noise that spectra of images are measured with, that of the published experiments."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ def _components_of_images(x: Floats) -> Fitted:
     def decode(codes: Floats) -> Floats:
         return np.asarray(codes @ axes.T + mean)
 
-    sd = np.sqrt(np.maximum(variances[::-1], 0))
+    # ranked as the flows are, by images with their noise: a pixel that never changes is no edge of the spectrum
+    sd = np.sqrt(np.maximum(variances[::-1], 0) + IMAGE_NOISE**2)
     return Fitted(encode, sd, decode=decode, weights={"mean": mean, "axes": axes})
 
 

@@ -68,7 +68,7 @@ def score_without_latents(
     scores = score_blind(
         importance,
         knows_dimension=method.knows_dimension,
-        heldout_loss=fitted.heldout_loss if fitted.loss is None else _loss(method, fitted, test),
+        heldout_loss=fitted.heldout_loss if fitted.loss is None else _loss(method, fitted, test, streams),
         history=fitted.history,
         published=data.truth.get("paper_latents"),
     )
@@ -94,10 +94,14 @@ def score_without_latents(
     return scores, class_information(train, noisy, importance, knee), [], arrays
 
 
-def _loss(method: Method, fitted: Fitted, test: Split) -> float | None:
-    """Held-out loss of the test images, which had no part in any choice; None where it is not finite."""
+def _loss(method: Method, fitted: Fitted, test: Split, streams: Streams) -> float | None:
+    """Loss of the test images with `NOISE`, the same for all methods whatever their own; None where it is not finite.
+
+    A flow takes its class moments from the images that it is asked about, as in training.
+    """
     assert fitted.loss is not None, "the caller has looked"
-    value = fitted.loss(test.x, test.u if method.uses_conditions else None)
+    x = _noisy(test.x, streams.numpy("evaluation noise of the loss"))
+    value = fitted.loss(x, test.u if method.uses_conditions else None)
     return value if np.isfinite(value) else None
 
 
@@ -108,8 +112,13 @@ def _examples(test: Split) -> dict[str, NDArray[Any]]:
 
 
 def _encode(method: Method, fitted: Fitted, split: Split, generator: np.random.Generator) -> LabelledCodes:
-    x = split.x + np.float32(NOISE) * generator.standard_normal(split.x.shape, np.float32)
+    x = _noisy(split.x, generator)
     return LabelledCodes(checked_codes(method, fitted, Split(x, split.u), "noisy"), split.u)
+
+
+def _noisy(x: NDArray[Any], generator: np.random.Generator) -> NDArray[Any]:
+    noisy: NDArray[Any] = x + np.float32(NOISE) * generator.standard_normal(x.shape, np.float32)
+    return noisy
 
 
 def _sees_labels(method: Method, fitted: Fitted, data: Dataset, test: Split) -> bool:

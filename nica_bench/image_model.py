@@ -82,6 +82,8 @@ def image_model(collection: Collection, record: Record) -> ImageModel:
     codec = method.restore(weights, scenario)
     if codec is None or codec.decode is None or scenario.image_shape is None:
         raise UsageError(f"{method.label} on {scenario.label} leads from no codes back to images")
+    if scenario.image_shape != (1, scenario.image_shape[1], scenario.image_shape[1]):
+        raise UsageError(f"{scenario.label}: expected square images of one channel, got {scenario.image_shape}")
     importance = arrays["importance"]
     return ImageModel(
         record,

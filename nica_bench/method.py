@@ -85,7 +85,8 @@ class Fitted:
         importance: the method's own ranking of its codes, shape (D',), larger is more important; made without z.
         rankings: other rankings by name, shape (D',) each, kept beside the codes.
         heldout_loss: loss on validation data, where the method has one; nats per observed dimension for densities.
-        loss: the same of any observations x (N, D) and conditions u (N,), or None where the method does not use them.
+        loss: the same of any observations x (N, D) and conditions u (N,), or None where the method does not use them,
+            as they are, without noise of the method's own.
         training: facts of the fit for the record: steps, learnable parameters, ...
         loss_curve: training loss at every step, shape (steps,).
         diverged: why the fit is of no use although it ended, or None.

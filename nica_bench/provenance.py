@@ -50,7 +50,7 @@ def provenance(command: Sequence[str], device: str, threads: int, started: float
         "device": device,
         "threads": threads,
         "slurm": slurm or None,
-        "command": shlex.join(command),
+        "command": shlex.join(_named(command)),
         "started": _utc(started),
         "ended": _utc(time.time()),
     }
@@ -113,6 +113,13 @@ def _git(folder: Path, *arguments: str) -> str | None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environment["GIT_OPTIONAL_LOCKS"] = "0"  # `status` is not to write into a checkout that others use
     return _output(["git", "-C", str(folder), *arguments], environment)
+
+
+def _named(command: Sequence[str]) -> list[str]:
+    """A command line with the name of the program and not its place on this machine."""
+    program, *arguments = command or ("",)
+    name = Path(program).name
+    return [{"__main__.py": "nica-bench"}.get(name, name), *arguments]
 
 
 def _output(command: list[str], environment: dict[str, str] | None = None) -> str | None:

@@ -2,8 +2,8 @@
 
 `<folder>/sweep.toml` says what is run and `<folder>/publish.toml` what is shown. Records are made in `<folder>/work`,
 which is not published, and packed into `<folder>/records.parquet`, from which tables, figures, report and versions are
-made: the same records always give the same files. With `arrays = true` their arrays are published too, in the archive
-beside: of images, whose table compares the codes of initialisations.
+made: the same records always give the same tables and versions. With `arrays = true` their arrays are published too, in
+the archive beside: of images, whose table compares the codes of initialisations.
 """
 
 from __future__ import annotations
@@ -72,11 +72,17 @@ def read_publication(folder: Path | str) -> Publication:
             raise UsageError(f"{path}: unknown key '{key}'; {did_you_mean(key, _KEYS)}")
         if not isinstance(value, _KEYS[key]):
             raise UsageError(f"{path}: {key} is a {_KEYS[key].__name__}, got {value!r}")
-    for what, known in (
-        ("tables", ("kind", "metric", "by", "threshold")),
-        ("figures", ("kind", "name", "metric", "scenario", "method", "dimension")),
+    from nica_bench.figures import figure_kind
+    from nica_bench.tables import table_kind
+
+    for what, check, known in (
+        ("tables", table_kind, ("kind", "metric", "by", "threshold")),
+        ("figures", figure_kind, ("kind", "name", "metric", "scenario", "method", "dimension")),
     ):
         for entry in values.get(what, []):
+            if not isinstance(entry, dict):
+                raise UsageError(f'{path}: an entry of {what} is a table such as {{ kind = "scores" }}, got {entry!r}')
+            check(entry.get("kind", "scores"))
             for key in entry:
                 if key not in known:
                     raise UsageError(f"{path}: unknown key '{key}' in {what}; {did_you_mean(key, known)}")
@@ -150,6 +156,9 @@ def publish(publication: Publication) -> list[str]:
             notes += save_figure(figure_kind(kind), chosen, target, metric=entry.get("metric"), ranks=ranks)
         except NicaBenchError as error:
             notes.append(f"no figure {target.name}: {error}")
+    if drawn is collection and (folder / "report.html").exists():
+        notes.append("report.html is left as it is: it was made with arrays and weights that are not here")
+        return list(dict.fromkeys([*collection.notes, *notes]))
     page, more = make_report(drawn, title=publication.title)
     _write(folder / "report.html", page.encode())
     return list(dict.fromkeys([*collection.notes, *notes, *more]))

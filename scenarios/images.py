@@ -112,7 +112,7 @@ class MNIST(ImageScenario):
     family = "mnist"
     title = "MNIST"
     knee = 14
-    knee_source = "the knee seen on MNIST with the paper's network, 13 to 15"
+    knee_source = "a count by eye with the paper's network, 13 to 15"
 
     samples: int = parameter(50_000, "training images", low=10)
     held_out: int = parameter(10_000, "validation images", low=10)

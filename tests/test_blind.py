@@ -122,6 +122,27 @@ def test_the_table_holds_the_interval_against_the_published_number(tmp_path, mon
     assert "The paper counts 12 latents in these data: in the interval of pca." in table.caption
 
 
+def test_bits_are_of_images_with_the_same_noise_whatever_a_method_trains_with(tmp_path):
+    """Else a method that adds none would have pixels that never change at an infinite density."""
+    (with_noise,), _ = outcome(tmp_path / "a", make_method("gin-conv[steps=1,lr=1e-9]"))
+    (without,), _ = outcome(tmp_path / "b", make_method("gin-conv[steps=1,lr=1e-9,augmentation=0]"))
+    assert without.scores["bits"] == pytest.approx(with_noise.scores["bits"], abs=1e-3)
+
+
+def test_a_published_number_is_looked_for_in_the_interval_that_is_shown(tmp_path):
+    from dataclasses import replace
+
+    from nica_bench.statistics import blocks_of
+    from nica_bench.tables.blind import blind_rows, blind_table
+
+    records, _ = outcome(tmp_path, make_method("pca"), inits=2)
+    given = ({"knee": 14.0, "knee_low": 13.0, "knee_high": 20.0}, {"knee": 17.0, "knee_low": 14.0, "knee_high": 23.0})
+    truth = {**records[0].truth, "paper_latents": 22}
+    changed = [replace(r, scores={**r.scores, **g}, truth=truth) for r, g in zip(records, given, strict=True)]
+    [block], _ = blocks_of(changed)
+    assert "22 latents in these data: in the interval of pca." in blind_table("x", blind_rows(block, None)).caption
+
+
 def test_bits_are_those_of_the_test_images(tmp_path):
     """They are the loss of images that no choice has seen, not of those that settings were chosen on."""
     method = make_method("gin-conv[steps=3]")

@@ -125,6 +125,8 @@ def test_arrays_are_published_where_the_table_needs_them(tmp_path, trial):
     [
         ("titel = 'x'", "unknown key 'titel'; did you mean 'title'"),
         ("title = 3", "title is a str, got 3"),
+        ("tables = [1]", "an entry of tables is a table such as .*, got 1"),
+        ("figures = [{ kind = 'scoers' }]", "unknown kind of figure 'scoers'; did you mean 'scores'"),
         ("tables = [{ knid = 'scores' }]", "unknown key 'knid' in tables; did you mean 'kind'"),
         ("title = ", "cannot be read"),
     ],
@@ -141,3 +143,32 @@ def test_a_folder_that_publishes_nothing(tmp_path, trial):
     done = nica("publish", "--tables", "results/trial", cwd=tmp_path)
     assert done.returncode == 2
     assert "has no records.parquet yet" in done.stderr
+
+
+def test_the_folder_of_results_takes_the_records_of_the_readmes_commands(tmp_path):
+    """`run` without --out writes into results/, which in a clone holds what is published."""
+    import subprocess
+
+    root = RESULTS.parent
+    if not (root / ".git").exists():
+        pytest.skip("not in a clone")
+    listed = subprocess.run(["git", "ls-files", "results"], cwd=root, capture_output=True, text=True, check=True)
+    for name in listed.stdout.split():
+        if Path(name).suffix != ".html" and (root / name).exists():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root / name, tmp_path / name)
+    done = nica(
+        "run", "-s", "gauss-2of3", "-m", "pca", "--samples", "100", "--held-out", "50", "--seeds", "0", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert nica("table", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("folder", PUBLISHED, ids=lambda folder: folder.name)
+def test_nothing_published_names_places_of_a_machine(folder):
+    if not (folder / "records.parquet").exists():
+        pytest.skip(f"{folder.name} has not been run yet")
+    commands = {r.provenance["command"].split()[0] for r in collect([folder / "records.parquet"]).records}
+    assert commands == {"nica-bench"}
+    texts = [path.read_text() for path in (folder / "table.md", folder / "versions.json", folder / "report.html")]
+    assert not [text for text in texts if "/tmp/" in text or "/home/" in text]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from nica_bench.errors import UsageError
 from nica_bench.figures.style import INK, MOST_PANELS, Drawing, Request, few_ticks, panels
-from nica_bench.metrics.knee import INTERVAL_RULES, WIDE_DEFAULT, WIDE_RULES, spectrum
+from nica_bench.metrics.knee import (
+    INTERVAL_RULES,
+    WIDE_DEFAULT,
+    WIDE_RULES,
+    estimate_dimension,
+    knee_interval,
+    spectrum,
+)
 from nica_bench.record import Record, Status
 from nica_bench.statistics import Block, Series
 
@@ -35,8 +42,9 @@ _MARKERS = dict(zip(WIDE_RULES, "osD^vPX", strict=True))
 def draw_blind_spectrum(request: Request) -> Drawing:
     """The spectrum on test images of every method that finds the number of latents itself (paper, Figure 3).
 
-    A panel a method on one logarithmic axis, a line an initialisation; the leading codes again in an inset; the knee by
-    the default rule and the interval of all rules.
+    A panel a method on one logarithmic axis, a line an initialisation; the leading codes again in an inset; the knee of
+    what is drawn by the default rule, and the interval. A table's knee is of the method's own ranking, which for a
+    compressible flow is another.
     """
     chosen = _with_arrays(request, "test_spectrum", lambda record: not record.told["dimension"])
     if not chosen:
@@ -57,8 +65,8 @@ def draw_blind_spectrum(request: Request) -> Drawing:
         # On a page the inset is transparent: what is shaded in the panel must not be seen through it.
         tops = (0.43 if len(drawn) > 1 else 1.0, 1.0)
         for (part, shown), top in zip(drawn, tops, strict=False):
-            for record, sigma in sigmas:
-                _line(part, sigma[:shown], record, look.colour, top=top, dotted=shown <= 2 * _ZOOMED)
+            for _, sigma in sigmas:
+                _line(part, sigma, shown, look.colour, top=top, dotted=shown <= 2 * _ZOOMED)
             if (published := _published(found)) is not None:
                 part.axvline(published + 0.5, color=INK, linestyle=(0, (1, 1.5)), linewidth=1)
             few_ticks(part, "y")
@@ -66,9 +74,9 @@ def draw_blind_spectrum(request: Request) -> Drawing:
             part.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=3))
         least = min(least, *(float(sigma[-1]) for _, sigma in sigmas))
         most = max(most, *(float(sigma[0]) for _, sigma in sigmas))
-        axes.set_title(f"{series.method}: {_knees(found)}\n{block.scenario}", loc="left", fontsize=8.5)
+        axes.set_title(f"{series.method}: {_knees(s for _, s in sigmas)}\n{block.scenario}", loc="left", fontsize=8.5)
         axes.set_xlabel("rank of the code")
-        said.append(f"{series.method} on {block.scenario} {_knees(found)}")
+        said.append(f"{series.method} on {block.scenario} {_knees(s for _, s in sigmas)}")
     room = 2.0 if any(axes.child_axes for axes in grid) else 1.25
     grid[0].set_ylim(max(least, most * 1e-4) / 1.25, most * room)
     for axes in grid[::columns]:
@@ -118,7 +126,8 @@ def draw_knee(request: Request) -> Drawing:
         text = f"moved by {' and '.join(moved)} in the last half" if moved else "never followed"
         axes.set_title(f"{series.method}: knee {text}\n{block.scenario}", loc="left", fontsize=8.5)
         axes.set_xlabel("training step")
-        said.append(f"{series.method} on {block.scenario} ends with {_knees(found)} and {text}")
+        ends = _knees(arrays["history_spectrum"][-1] for _, arrays in found)
+        said.append(f"{series.method} on {block.scenario} ends with {ends} and {text}")
     for axes in grid[::2]:
         axes.set_ylabel("latents, by the codes' sd")
     handles: list[Any] = [
@@ -157,29 +166,31 @@ def _with_arrays(request: Request, name: str, wanted: Any, *others: str) -> list
     return chosen[:MOST_PANELS]
 
 
-def _line(axes: Axes, sigma: NDArray[np.float64], record: Record, colour: str, *, top: float, dotted: bool) -> None:
-    """A spectrum, its knee, and the interval up to a height of the axes."""
-    knee, low, high = (record.scores.get(name) for name in ("knee", "knee_low", "knee_high"))
-    if low is not None and high is not None:
-        axes.axvspan(low, min(high, len(sigma)), color=_SHADE, alpha=0.15, linewidth=0, ymax=top)
+def _answers(sigma: NDArray[Any]) -> tuple[int, int, int]:
+    """The knee of a spectrum, and the ends of its interval."""
+    found = estimate_dimension(sigma, wide=True)
+    return found[WIDE_DEFAULT], *knee_interval(found)
+
+
+def _line(axes: Axes, whole: NDArray[np.float64], shown: int, colour: str, *, top: float, dotted: bool) -> None:
+    """The leading values of a spectrum, its knee, and the interval up to a height of the axes."""
+    knee, low, high = _answers(whole)
+    sigma = whole[:shown]
+    axes.axvspan(low, min(high, len(sigma)), color=_SHADE, alpha=0.15, linewidth=0, ymax=top)
     marks: dict[str, Any] = {"marker": ".", "markersize": 3} if dotted else {}
     axes.plot(np.arange(1, len(sigma) + 1), sigma, color=colour, linewidth=1.1, alpha=0.85, **marks)
-    if knee is not None and 1 <= knee <= len(sigma):
+    if 1 <= knee <= len(sigma):
         axes.plot(
-            knee, sigma[int(knee) - 1], marker="o", markersize=5, color=INK, markeredgecolor="white",
+            knee, sigma[knee - 1], marker="o", markersize=5, color=INK, markeredgecolor="white",
             markeredgewidth=0.5, zorder=4,
         )  # fmt: skip
 
 
-def _knees(found: Found) -> str:
+def _knees(spectra: Iterable[NDArray[Any]]) -> str:
     """`knee 13 [8 20] and 14 [8 21]`."""
-    texts = [
-        f"{r.scores['knee']:.0f} [{r.scores['knee_low']:.0f} {r.scores['knee_high']:.0f}]"
-        for r, _ in found
-        if r.scores.get("knee") is not None
-    ]
+    texts = [f"{knee} [{low} {high}]" for knee, low, high in map(_answers, spectra)]
     texts = list(dict.fromkeys(texts))
-    return f"knee {' and '.join(texts[:3])}{' ...' if len(texts) > 3 else ''}" if texts else "no knee"
+    return f"knee {' and '.join(texts[:3])}{' ...' if len(texts) > 3 else ''}"
 
 
 def _published(found: Found) -> int | None:

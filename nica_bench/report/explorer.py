@@ -32,7 +32,7 @@ def explorer(collection: Collection, block: Block, place: int, room: int) -> tup
     """The explorer of a scenario of images whose latents nobody knows.
 
     One model is exported, weights in float16: of the methods that preserve volume, whose dimensions their own sd ranks,
-    the one with the fewest bits, else of all methods; of its fits the first that has weights.
+    the one with the fewest bits, else of all methods; of its fits the first.
 
     Args:
         collection: where weights and arrays are.
@@ -87,8 +87,6 @@ def _exportable(collection: Collection, record: Record) -> tuple[ImageModel, Pro
     model = image_model(collection, record)
     if model.program is None:
         raise UsageError(f"the decoder of {record.spec.method_label} is not known as plain operations")
-    if model.means.shape[1] != model.side**2:
-        raise UsageError(f"the images of {record.spec.scenario_label} are not square, or have several channels")
     if not all(np.isfinite(array).all() for array in (model.means, model.sds)):
         raise UsageError(f"the codes of {record.spec.short} are not finite")
     return model, model.program()

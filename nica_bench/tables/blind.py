@@ -24,11 +24,13 @@ Arrays = Callable[[Record], Mapping[str, NDArray[Any]]]
 
 LEGEND = (
     "Nobody knows the latents here, so what compares codes with them is not applicable. told: u conditions, n "
-    "dimension. knee: number of latents by the largest log gap past the first five, in [] the interval of all rules. "
-    "moved: how far the knee of the codes' sd moved over the last half of training. Of several initialisations the "
-    "lower median, the union of the intervals, the largest movement. bits: of the test images, a dimension, with noise "
-    ".01. bayes: accuracy of naive Bayes on all codes, and on the leading 22. probe: of a linear probe on the leading "
-    "22. again: mean correlation with the leading codes of another initialisation, in () its chance level."
+    "dimension. knee: number of latents by the largest log gap past the first five of the method's own ranking, in [] "
+    "the smallest and largest of five rules (--kind knees). moved: how far the knee of the codes' sd moved over the "
+    "last half of training. Of several initialisations the lower median, the union of the intervals, the largest "
+    "movement. bits: of the test images with noise .01, a dimension; flows take their class moments from these "
+    "images. bayes: accuracy of naive Bayes on all codes, and on the leading 22. probe: of a linear probe on the "
+    "leading 22. again: mean correlation with the leading codes of another initialisation, in () its chance level, "
+    "and of how many codes."
 )
 NAMES = (
     "bits",
@@ -36,7 +38,6 @@ NAMES = (
     "knee_low",
     "knee_high",
     "knee_moved",
-    "knee_found",
     "bayes",
     "bayes_knee",
     "bayes_22",
@@ -76,7 +77,8 @@ def blind_table(title: str, rows: Sequence[Row]) -> Table:
     )
     caption = LEGEND
     for published in sorted({r["published"] for r in rows if r["published"] is not None}):
-        found = [r["method"] for r in rows if r["knee_found"] == 1] or ["none"]
+        found = [r["method"] for r in rows if r["knee"] is not None and r["knee_low"] <= published <= r["knee_high"]]
+        found = found or ["none"]
         caption += f" The paper counts {published} latents in these data: in the interval of {', '.join(found)}."
     images = sorted({r["images"] for r in rows if r["images"]})
     if images:
@@ -92,9 +94,10 @@ def _row(series: Series, arrays: Arrays | None) -> dict[str, Any]:
         "kind": series.first.kind,
         "told": told_letters(series.first.told),
         **{name: _OVER.get(name, _median)(_values(done, name)) for name in NAMES},
-        "consistency": _median([c.mcc for c in found]),
-        "consistency_within": _median([c.within for c in found]),
-        "consistency_chance": _median([c.chance for c in found]),
+        "consistency": _median([c.mcc for _, c in found]),
+        "consistency_within": _median([c.within for _, c in found]),
+        "consistency_chance": _median([c.chance for _, c in found]),
+        "consistency_codes": min((k for k, _ in found), default=None),
         "pairs": len(found),
         "published": next((v for r in done if isinstance(v := r.truth.get("paper_latents"), int)), None),
         "images": next((str(v) for r in done if (v := r.truth.get("images"))), None),
@@ -107,8 +110,11 @@ def _row(series: Series, arrays: Arrays | None) -> dict[str, Any]:
     }
 
 
-def _consistency(series: Series, arrays: Arrays) -> list[Consistency]:
-    """Of each two initialisations on the same data, over as many leading codes as the smaller knee, or all if told."""
+def _consistency(series: Series, arrays: Arrays) -> list[tuple[int, Consistency]]:
+    """Of each two initialisations on the same data, and over how many leading codes.
+
+    They are as many as the smaller knee says, or all where the method was told a number; at most those of the record.
+    """
     by_seed: dict[int, list[Record]] = {}
     for (seed, _), record in sorted(series.records.items()):
         if record.status is Status.OK:
@@ -123,7 +129,7 @@ def _consistency(series: Series, arrays: Arrays) -> list[Consistency]:
             k = max(1, min([*knees, first["leading_codes"].shape[1], second["leading_codes"].shape[1]]))
             one, other, labels = first["leading_codes"][:, :k], second["leading_codes"][:, :k], first["leading_u"]
             if np.isfinite(one).all() and np.isfinite(other).all() and np.array_equal(labels, second["leading_u"]):
-                found.append(consistency(one, other, labels, np.random.default_rng(seed)))
+                found.append((k, consistency(one, other, labels, np.random.default_rng(seed))))
     return found
 
 
@@ -161,4 +167,4 @@ def _knee(row: Row) -> str:
 def _again(row: Row) -> str:
     if row["consistency"] is None:
         return "n/a"
-    return f"{number(row['consistency'])} ({number(row['consistency_chance'])})"
+    return f"{number(row['consistency'])} ({number(row['consistency_chance'])}) of {row['consistency_codes']}"

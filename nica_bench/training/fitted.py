@@ -53,7 +53,7 @@ class FittedModel:
         return {name: tensor[self._replicate].detach().cpu().numpy().copy() for name, tensor in state.items()}
 
     def loss(self, x: Floats, u: Integers | None) -> float:
-        """Args: as of `encode`. Returns: nats a dimension of all of them at once, with the noise of training."""
+        """Args: as of `encode`. Returns: nats a dimension of all of them at once, with no noise added."""
         import torch
 
         from nica_bench.training.data import Batch, stack
@@ -61,7 +61,7 @@ class FittedModel:
 
         R, D = self._method.smallest_group, int(x.shape[1])
         data = stack([x], [u], self._conditions, self._device).expand(R, -1, -1)
-        noise = Noise([Streams(0)] * R, self._device, "test")
+        noise = Noise([Streams(0)] * R, self._device, "test").without("augmentation")
         with torch.no_grad():
             batch = Batch(data[:, :D].contiguous(), data[:, D:].contiguous(), noise)
             return float(self._method.loss(self._cut, batch)[0]) / D

@@ -63,6 +63,10 @@ class Noise:
         self._drawn[name] = (block, used + 1)
         return block[:, used]
 
+    def without(self, name: str) -> Noise:
+        """The same streams, but zeros by one name."""
+        return _Silenced(self._streams, self._device, self._axis, name)
+
     def state(self) -> dict[str, Tensor]:
         """Where the streams are."""
         state: dict[str, Tensor] = {}
@@ -79,3 +83,17 @@ class Noise:
                 set_generators(self._generators[name], state[key])
                 self._drawn.pop(name, None)
                 self._resumed[name] = int(state[f"{name}.used"])
+
+
+class _Silenced(Noise):
+    """Noise that is zero by one name."""
+
+    def __init__(self, streams: Sequence[Streams], device: str, axis: str, silent: str) -> None:
+        super().__init__(streams, device, axis)
+        self._silent = silent
+
+    def normal(self, name: str, features: int, batch: int) -> Tensor:
+        if name == self._silent:
+            return torch.zeros(len(self._streams), features, batch, device=self._device)
+        drawn: Tensor = super().normal(name, features, batch)
+        return drawn
