@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
+from nica_bench.dataset import IMAGE_NOISE
 from nica_bench.parameters import parameter
 from nica_bench.scenario import Scenario
 from nica_bench.seeds import Streams
@@ -56,7 +57,7 @@ class ImageFlowMethod(TorchMethod):
     schedule: str = parameter(
         "cosine", "cosine, or the paper's 45 epochs and 50 at a tenth of the rate", choices=("cosine", "paper")
     )
-    augmentation: float = parameter(0.01, "sd of the Gaussian noise added to x at each step", low=0)
+    augmentation: float = parameter(IMAGE_NOISE, "sd of the Gaussian noise added to x at each step", low=0)
     precision: str = parameter("float32", "of the products in the convolutions", choices=("float32", "bfloat16"))
 
     def skip(self, scenario: Scenario) -> str | None:

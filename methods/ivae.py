@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from nica_bench.dataset import Observations
+from nica_bench.dataset import IMAGE_NOISE, Observations
 from nica_bench.method import FitSession, Fitted
 from nica_bench.parameters import parameter
 from nica_bench.seeds import Streams
@@ -29,8 +29,6 @@ SMALLEST = 1e-3
 """Least noise at the start, in standard deviations of x."""
 IMAGES = 40_000
 """Most images that it is trained on: 4,000 steps see each 50 times, and more would only take memory."""
-IMAGE_NOISE = 0.01
-"""Standard deviation of the noise added to images."""
 
 
 @dataclass(frozen=True)

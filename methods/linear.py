@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from nica_bench.dataset import Floats, Integers, Observations
+from nica_bench.dataset import IMAGE_NOISE, Floats, Integers, Observations
 from nica_bench.method import FitSession, Fitted, Method
 from nica_bench.parameters import parameter
 from nica_bench.scenario import Scenario
@@ -18,8 +18,6 @@ __all__ = ["PCA", "FastICA"]
 
 PIECE = 10_000
 """Images that are taken to double precision at once."""
-IMAGE_NOISE = 0.01
-"""Standard deviation of the noise that spectra of images are measured with, that of the published experiments."""
 
 
 @dataclass(frozen=True)

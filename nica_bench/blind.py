@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nica_bench.contract import checked_codes
-from nica_bench.dataset import Dataset, Split
+from nica_bench.dataset import IMAGE_NOISE, Dataset, Split
 from nica_bench.method import Fitted, Method
 from nica_bench.metrics import (
     LabelledCodes,
@@ -32,9 +32,6 @@ LEADING, LEADING_ROWS = 32, 2_000
 """Leading codes, and test images, of which a record keeps codes: two initialisations are compared on them."""
 EXAMPLES = 2
 """Test images of each class that a record keeps, for figures of what the codes do to them."""
-NOISE = 0.01
-"""Noise that is added to the images before class information and spectrum are measured: the published augmentation,
-the same for all methods, since the codes of pixels that never change have no density without it."""
 
 
 def some_rows(split: Split, count: int) -> Split:
@@ -95,7 +92,7 @@ def score_without_latents(
 
 
 def _loss(method: Method, fitted: Fitted, test: Split, streams: Streams) -> float | None:
-    """Loss of the test images with `NOISE`, the same for all methods whatever their own; None where it is not finite.
+    """Loss of the test images with `IMAGE_NOISE`, the same for all methods whatever theirs; None where not finite.
 
     A flow takes its class moments from the images that it is asked about, as in training.
     """
@@ -117,7 +114,7 @@ def _encode(method: Method, fitted: Fitted, split: Split, generator: np.random.G
 
 
 def _noisy(x: NDArray[Any], generator: np.random.Generator) -> NDArray[Any]:
-    noisy: NDArray[Any] = x + np.float32(NOISE) * generator.standard_normal(x.shape, np.float32)
+    noisy: NDArray[Any] = x + np.float32(IMAGE_NOISE) * generator.standard_normal(x.shape, np.float32)
     return noisy
 
 

@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 
 from nica_bench.errors import ContractError
 
-__all__ = ["Coordinates", "Dataset", "Observations", "Split"]
+__all__ = ["IMAGE_NOISE", "Coordinates", "Dataset", "Observations", "Split"]
+
+IMAGE_NOISE = 0.01
+"""Standard deviation of the noise that images are trained and measured with, that of the published experiments: pixels
+that never change have no density without it."""
 
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]
