@@ -1,6 +1,6 @@
 """How the records of a large sweep are watched, counted, packed and read: time and memory of each command.
 
-    python benchmarks/scale.py               # 100,000 records in a temporary folder; three minutes on one core
+    python -m benchmarks.scale               # 100,000 records in a temporary folder; three minutes on one core
 
 The records are like those of a run, with random scores: 50 scenarios, 10 methods, 100 datasets, 2 initialisations.
 Each command runs in a process of its own; its peak is that process' resident memory. The table is quoted in

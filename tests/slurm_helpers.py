@@ -61,7 +61,7 @@ class Sweep:
         found = set()
         for path in self.out.glob("sweep/arrays/*/*_begun.json"):
             number = json.loads((path.parent / "array.json").read_text())["number"]
-            if json.loads(path.read_text()):
+            if json.loads(path.read_text())["working"]:
                 found.add(f"{number}_{path.name.partition('_')[0]}")
         return found
 

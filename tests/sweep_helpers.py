@@ -6,11 +6,12 @@ from collections import Counter
 from dataclasses import replace
 
 from nica_bench.errors import NicaBenchError, UsageError
-from nica_bench.plan import Cell
+from nica_bench.plan import Cell, Group
 from nica_bench.registry import make_method, make_scenario
 from nica_bench.runner import make_plan
 from nica_bench.sweep import Batch, Manner, Resources
 from nica_bench.sweep.clusters import Cluster, Look, Unanswered
+from nica_bench.sweep.job import _Notes, begun_file
 
 SCENARIO = make_scenario("gauss-2of10[samples=200,held_out=100]")
 RAW = make_method("raw-x")
@@ -68,6 +69,11 @@ def submit(sweep, jobs, force=False, **resources):
 def made(sweep, job):
     """What the job would do."""
     return replace(job, inline=True)()
+
+
+def note_begun(folder, index, working):
+    """What a job writes when it begins with these cells."""
+    _Notes(begun_file(folder, index)).begun(Group(tuple(working)))
 
 
 def statuses(sweep):

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nica_bench.errors import NicaBenchError
 from nica_bench.plan import Cell, Group
@@ -74,29 +74,36 @@ def is_fresh(record: Record, stale: Mapping[str, str]) -> bool:
 
 
 def begun_file(folder: Path, index: int) -> Path:
-    """Where a job notes the cells that it is working on."""
+    """Where a job notes the groups of cells that it is working on, and those that were cut off and wait their turn."""
     return folder / f"{index}_begun.json"
 
 
 def read_begun(folder: Path, index: int) -> set[str]:
     """Keys of the cells that a job was working on when it wrote last; none where it wrote nothing."""
-    return {key for keys in _read_groups(folder, index) for key in keys}
+    return {key for keys in _read_groups(folder, index, "working") for key in keys}
 
 
-def _read_groups(folder: Path, index: int) -> list[list[str]]:
-    """The same, group by group."""
+def _read_groups(folder: Path, index: int, *kinds: str) -> list[list[str]]:
+    """Groups of keys that a job noted as `working` or `waiting`."""
     try:
-        found: list[Any] = json.loads(begun_file(folder, index).read_bytes())
-        return [keys if isinstance(keys, list) else [str(keys)] for keys in found]
-    except (OSError, ValueError, TypeError):
+        found: dict[str, list[list[str]]] = json.loads(begun_file(folder, index).read_bytes())
+        return [list(keys) for kind in kinds for keys in found[kind]]
+    except (OSError, ValueError, TypeError, KeyError):
         return []
 
 
 class _Notes(Reporter):
-    """Notes on the disk which cells are being worked on, for whoever asks why a job's records are missing."""
+    """Notes on the disk which cells are being worked on, for whoever asks why a job's records are missing.
 
-    def __init__(self, file: Path) -> None:
+    Args:
+        file: the notes.
+        waiting: groups that were cut off. Their checkpoints are those of all their cells together, so that they are
+            noted until each has begun: the job may be stopped again before.
+    """
+
+    def __init__(self, file: Path, waiting: Sequence[Sequence[str]] = ()) -> None:
         self.working: dict[Group, list[str]] = {}
+        self._waiting = [list(keys) for keys in waiting]
         self._file = file
 
     @property
@@ -104,7 +111,8 @@ class _Notes(Reporter):
         return {key for keys in self.working.values() for key in keys}
 
     def begun(self, group: Group) -> None:
-        self.working[group] = [c.spec.key for c in group.cells]
+        keys = self.working[group] = [c.spec.key for c in group.cells]
+        self._waiting = [others for others in self._waiting if others != keys]
         self._write()
 
     def ended(self, group: Group) -> None:
@@ -115,7 +123,7 @@ class _Notes(Reporter):
         # On a full disk the records say what is wrong.
         with contextlib.suppress(OSError):
             new = self._file.with_suffix(f".{os.getpid()}")
-            new.write_text(json.dumps(list(self.working.values())))
+            new.write_text(json.dumps({"working": list(self.working.values()), "waiting": self._waiting}))
             os.replace(new, self._file)
 
 
@@ -166,9 +174,10 @@ class SweepJob:
         store = Store.open(self.setting.out)
         left = self._left(store)
         if left:
-            cut_off = _read_groups(Path(self.folder), self.index)
-            self._notes = _Notes(begun_file(Path(self.folder), self.index))
-            self._compute([text.make() for text in left], self._notes, self._resumable(store, left, cut_off))
+            noted = _read_groups(Path(self.folder), self.index, "working", "waiting")
+            cut_off = self._resumable(store, left, noted)
+            self._notes = _Notes(begun_file(Path(self.folder), self.index), cut_off)
+            self._compute([text.make() for text in left], self._notes, cut_off)
         return f"{len(left)} of {len(self.cells)} cells computed"
 
     def checkpoint(self) -> DelayedSubmission:

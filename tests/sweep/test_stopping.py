@@ -50,7 +50,7 @@ def job(tmp_path):
     file.write_text(text.replace('name = "patient"', 'name = "patient"\n    replicated = True'))
     load_method_file(file)
     scenario, method = make_scenario("gauss-2of4[samples=200,held_out=100]"), make_method(str(file))
-    cells = [Cell(scenario, method, seed, 0) for seed in range(3)]
+    cells = [Cell(scenario, method, seed, 0) for seed in range(4)]
     texts = tuple(CellText(scenario.label, str(file), c.seed, 0, c.spec.key) for c in cells)
     out = Store.open(tmp_path / "out").folder
     setting = Setting(str(out), "cpu", False, ("nica-bench",))
@@ -79,12 +79,24 @@ def started(tmp_path, job, requeued):
     return subprocess.Popen(command, cwd=tmp_path, env=variables, stdout=log, stderr=log)
 
 
+def with_workers(tmp_path, number):
+    paths = JobPaths(tmp_path / "array", "7")
+    delayed = DelayedSubmission.load(paths.submitted_pickle)
+    delayed.function.workers = number
+    delayed.dump(paths.submitted_pickle)
+
+
+def noted(tmp_path):
+    """How many groups the job noted of each kind."""
+    return {kind: len(groups) for kind, groups in json.loads(begun_file(tmp_path / "array", 0).read_bytes()).items()}
+
+
 def test_a_job_that_is_stopped_saves_its_fits_and_goes_on_from_them(tmp_path, job):
     process = started(tmp_path, job, requeued=False)
     try:
-        wait_for(lambda: len(list(tmp_path.glob("asked *"))) == 2)  # of two seeds, and of one
+        wait_for(lambda: len(list(tmp_path.glob("asked *"))) == 2)
         asked = {path.name.removeprefix("asked ") for path in tmp_path.glob("asked *")}
-        assert sorted(name.count("-") for name in asked) == [0, 1]
+        assert [name.count("-") for name in asked] == [1, 1]  # two seeds each
         process.send_signal(signal.SIGUSR2)
         assert process.wait(120) == 255, (tmp_path / "log").read_text()
         # Slurm ends the processes of a job that is queued again: by then all has to be on the disk
@@ -92,14 +104,22 @@ def test_a_job_that_is_stopped_saves_its_fits_and_goes_on_from_them(tmp_path, jo
         states = {path.read_text() for path in (tmp_path / "out" / "checkpoints").iterdir()}
         assert states == {f"state of {name}" for name in asked}
         assert records(tmp_path / "out") == {}
-        assert len(json.loads(begun_file(tmp_path / "array", 0).read_bytes())) == 2
+        assert noted(tmp_path) == {"working": 2, "waiting": 0}
 
-        # fewer workers would make other groups of the cells: what was cut off together stays together
+        # another number of workers would make other groups of the cells: what was cut off together stays together,
+        # also where the job is stopped again before its turn
+        for path in tmp_path.glob("asked *"):
+            path.unlink()
+        with_workers(tmp_path, 1)
+        process = started(tmp_path, job, requeued=True)
+        wait_for(lambda: list(tmp_path.glob("asked *")))
+        assert noted(tmp_path) == {"working": 1, "waiting": 1}
+        process.send_signal(signal.SIGUSR2)
+        assert process.wait(120) == 255, (tmp_path / "log").read_text()
+        assert noted(tmp_path) == {"working": 1, "waiting": 1}
+
         (tmp_path / "go").touch()
-        paths = JobPaths(tmp_path / "array", "7")
-        delayed = DelayedSubmission.load(paths.submitted_pickle)
-        delayed.function.workers = 1
-        delayed.dump(paths.submitted_pickle)
+        with_workers(tmp_path, 4)
         process = started(tmp_path, job, requeued=True)
         assert process.wait(120) == 0, (tmp_path / "log").read_text()
     finally:
@@ -107,5 +127,5 @@ def test_a_job_that_is_stopped_saves_its_fits_and_goes_on_from_them(tmp_path, jo
     assert {path.name.removeprefix("went on "): path.read_text() for path in tmp_path.glob("went on *")} == {
         name: f"state of {name}" for name in asked
     }
-    assert [record["status"] for record in records(tmp_path / "out").values()] == ["ok"] * 3
+    assert [record["status"] for record in records(tmp_path / "out").values()] == ["ok"] * 4
     assert list((tmp_path / "out" / "checkpoints").iterdir()) == []

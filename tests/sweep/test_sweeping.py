@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -17,7 +16,7 @@ from nica_bench.sweep.clusters import Look
 from nica_bench.sweep.job import SweepJob, _Notes, begun_file
 from nica_bench.sweep.packing import family_of
 from nica_bench.sweep.sweeping import cancel
-from sweep_helpers import GIN, RAW, SCENARIO, cells, made, statuses, submit
+from sweep_helpers import GIN, RAW, SCENARIO, cells, made, note_begun, statuses, submit
 
 
 def test_packed_by_shape_limits_and_time():
@@ -79,7 +78,7 @@ def test_what_a_dead_job_leaves_gets_its_status_and_the_rest_is_gathered(sweep, 
     submit(sweep, [cells()[:2], cells()[2:]])
     ((array, jobs),) = sweep.played.submitted
     folder = sweep.journal.array_folder(array.name)
-    begun_file(folder, 0).write_text(json.dumps([cells()[0].spec.key]))
+    note_begun(folder, 0, cells()[:1])
     sweep.played.looks[0] = look
     run = sweep.run()
     assert [next(run).done for _ in range(2)] == [0, 2]  # one look may be too early
@@ -94,7 +93,7 @@ def test_what_a_dead_job_leaves_gets_its_status_and_the_rest_is_gathered(sweep, 
 def test_out_of_memory_goes_again_in_halves(sweep):
     submit(sweep, [cells()], oom_retries=1, memory=100)
     ((array, _),) = sweep.played.submitted
-    begun_file(sweep.journal.array_folder(array.name), 0).write_text(json.dumps([c.spec.key for c in cells()]))
+    note_begun(sweep.journal.array_folder(array.name), 0, cells())
     sweep.played.looks[0] = Look("ended", Status.OOM, "out of memory")
     run = sweep.run()
     for _ in run:
@@ -162,9 +161,7 @@ def test_a_submitter_killed_before_its_note(sweep):
 def test_cancel_and_overview(sweep):
     submit(sweep, [cells()[:2], cells()[2:]])
     made(sweep, sweep.played.submitted[0][1][0])
-    begun_file(sweep.journal.array_folder(sweep.played.submitted[0][0].name), 1).write_text(
-        json.dumps([cells()[2].spec.key])
-    )
+    note_begun(sweep.journal.array_folder(sweep.played.submitted[0][0].name), 1, cells()[2:3])
     seen = overview(sweep._store, [sweep.played])
     (line,) = seen.lines
     assert (line.total, line.done, line.running, line.pending, line.missing) == (4, 2, 1, 1, 0)
