@@ -29,8 +29,10 @@ __all__ = [
     "make_method",
     "make_scenario",
     "method_file",
+    "method_text",
     "method_types",
     "scenario_file",
+    "scenario_text",
     "scenario_types",
     "unfinished",
 ]
@@ -194,8 +196,23 @@ def method_file(text: str) -> Path | None:
 def scenario_file(text: str) -> Path | None:
     """The file that `./file.py:<n>of<D>[...]` names, or None where the text names an installed scenario."""
     name, _ = parse_name(text)
-    stem, dot, _ = name.partition(".py")
-    return Path(stem + dot).resolve() if dot and (".py:" in name or name.endswith(".py")) else None
+    stem, dot, sizes = name.rpartition(".py")
+    return Path(stem + dot).resolve() if dot and sizes[:1] in ("", ":") else None
+
+
+def method_text(text: str, method: Method) -> str:
+    """What makes a method again in any folder: its label, or where `text` names a file, the whole path of that."""
+    path = method_file(text)
+    return method.label if path is None else f"{path}{method.label.removeprefix(method.name)}"
+
+
+def scenario_text(text: str, scenario: Scenario) -> str:
+    """What makes a scenario again in any folder: its label, or where `text` names a file, the whole path of that."""
+    path = scenario_file(text)
+    if path is None:
+        return scenario.label
+    sizes = f":{scenario.latents}of{scenario.dimensions}" if scenario.sized else ""
+    return f"{path}{sizes}{scenario.label.removeprefix(scenario.name)}"
 
 
 def _build(owner: type, name: str, texts: Mapping[str, str], **given: Any) -> Any:
@@ -254,7 +271,7 @@ def make_scenario(text: str, extra: Mapping[str, str] | None = None) -> Scenario
         found = load_scenario_file(path)
         if len(found) > 1:
             raise UsageError(f"scenario file {path} defines {len(found)} scenarios ({_names(found)}): expected one")
-        sizes_text = name.partition(".py")[2].lstrip(":-")
+        sizes_text = name.rpartition(".py")[2].lstrip(":")
         known = {found[0].family: found[0]}
         name = f"{found[0].family}-{sizes_text}" if sizes_text else found[0].family
     match = _SIZED.fullmatch(name)

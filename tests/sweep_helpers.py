@@ -63,7 +63,7 @@ def submit(sweep, jobs, force=False, **resources):
     plan = make_plan([SCENARIO], [RAW], range(4), 1, sweep._store, retry=set(), force=force)
     sweep.journal.write_plan(plan.cells, ["nica-bench"])
     batch = Batch(Resources(**resources), tuple(tuple(job) for job in jobs))
-    sweep.submit(plan, [batch], "slurm", Manner("cpu"), {RAW: "raw-x"})
+    sweep.submit(plan, [batch], "slurm", Manner("cpu"), {SCENARIO: SCENARIO.label, RAW: "raw-x"})
 
 
 def made(sweep, job):

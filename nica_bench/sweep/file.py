@@ -43,6 +43,11 @@ _KEYS = (
     "compile",
     "slurm",
 )
+_AT_THE_TOP = {key: "is a key of the whole sweep: it stands above the first [table]" for key in _KEYS}
+_ELSEWHERE = {
+    **{key: "stands in the table [slurm]" for key in Resources.keys()},
+    **{key: f"is a flag of the command line: --{key}" for key in ("cluster", "attach", "detach", "yes", "poll")},
+}
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,7 @@ class SweepFile:
         seeds, inits, out, device, jobs, timeout, retry, force, compile: as the flags of `run`.
         metrics: to be shown at the end.
         resources: from the table `slurm`.
+        error: makes the error of a key at the top, from the key, a message and part of its value, with its line.
     """
 
     scenarios: tuple[Grid, ...] = ()
@@ -113,6 +119,7 @@ class SweepFile:
     force: bool | None = None
     compile: bool | None = None
     resources: Resources = Resources()
+    error: Callable[[str, str, str | None], UsageError] = lambda key, message, text: UsageError(message)
 
 
 def example() -> str:
@@ -136,8 +143,8 @@ def read_sweep(path: Path) -> SweepFile:
     file = FileTable(str(path), Lines(text), values)
     parameters = {p for owner in scenario_types().values() for p in parameters_of(owner)}
     spelled = parameters | {p.replace("_", "-") for p in parameters}
-    file.only([*_KEYS, *sorted(spelled - set(_KEYS))])
-    resources = Resources().with_table(file.table("slurm"))
+    file.only([*_KEYS, *sorted(spelled - set(_KEYS))], _ELSEWHERE)
+    resources = Resources().with_table(file.table("slurm"), _AT_THE_TOP)
     for metric in file.texts("metrics"):
         if metric not in METRICS:
             raise file.error("metrics", f"unknown metric '{metric}'; {did_you_mean(metric, METRICS)}", metric)
@@ -148,6 +155,11 @@ def read_sweep(path: Path) -> SweepFile:
     if "timeout" in file and not file.number("timeout", 0):
         raise file.wrong("timeout", "a number of seconds > 0")
     out = file.text("out")
+
+    def of_key(key: str, message: str, text: str | None) -> UsageError:
+        spelled = key if key in file else key.replace("_", "-")
+        return file.error(spelled, f"{spelled}: {message}", text)
+
     return SweepFile(
         scenarios=tuple(_grids(file, "scenario", None)),
         methods=tuple(_grids(file, "method", resources)),
@@ -164,6 +176,7 @@ def read_sweep(path: Path) -> SweepFile:
         force=file.flag("force"),
         compile=file.flag("compile"),
         resources=resources,
+        error=of_key,
     )
 
 
@@ -209,7 +222,7 @@ def _grids(file: FileTable, key: str, resources: Resources | None) -> list[Grid]
             def of_text(name: str | None, message: str, shown: str = entry) -> UsageError:
                 return file.error(key, f"{key}: {message}", shown)
 
-            grids.append(Grid(entry.strip(), {}, of_text, resources))
+            grids.append(_named(Grid(entry.strip(), {}, of_text, resources)))
             continue
         if not isinstance(entry, dict):
             raise file.error(key, f"{key}[{i}]: expected a name or a table with a name, got {entry!r}", entry)
@@ -221,12 +234,23 @@ def _grids(file: FileTable, key: str, resources: Resources | None) -> list[Grid]
         if "slurm" in table:
             if resources is None:
                 raise table.error("slurm", f"{key}[{i}].slurm: a method may have resources of its own, a scenario not")
-            own = resources.with_table(table.table("slurm"))
+            own = resources.with_table(table.table("slurm"), _AT_THE_TOP)
         grid = table.grid(k for k in table.values if k not in ("name", "slurm"))
 
         def of_table(name: str | None, message: str, table: FileTable = table) -> UsageError:
             spelled = name.replace("_", "-") if name is not None and name not in table else name
+            if name in _AT_THE_TOP and f"no parameter '{name}'" in message:
+                message = f"{message.partition(';')[0]}; '{name}' {_AT_THE_TOP[name]}"
             return table.error(spelled if spelled is not None and spelled in table else None, message)
 
-        grids += [Grid(name.strip(), grid, of_table, own) for name in names]
+        grids += [_named(Grid(name.strip(), grid, of_table, own)) for name in names]
     return grids
+
+
+def _named(grid: Grid) -> Grid:
+    """The grid, if its brackets are whole. Raises UsageError."""
+    try:
+        parse_name(grid.text)
+    except UsageError as error:
+        raise grid.error("name", str(error)) from error
+    return grid

@@ -10,7 +10,7 @@ from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.method import Method
 from nica_bench.parameters import parameters_of, parse_name
 from nica_bench.plan import check_names, fitting, parse_seeds
-from nica_bench.registry import make_method, make_scenario, method_file, method_types
+from nica_bench.registry import make_method, make_scenario, method_file, method_text, method_types, scenario_text
 from nica_bench.scenario import Scenario
 from nica_bench.sweep.file import Grid, SweepFile
 from nica_bench.sweep.resources import Resources
@@ -48,7 +48,7 @@ class Made:
 
     Args:
         scenarios, methods: each once.
-        texts: what a job on another machine makes a method from again.
+        texts: what a job on another machine makes a scenario or method from again.
         resources: of the jobs of a method.
         seeds, inits: of each scenario; where they are None, its own default holds.
         size: number of cells, with those whose method makes no sense on their scenario.
@@ -56,7 +56,7 @@ class Made:
 
     scenarios: list[Scenario]
     methods: list[Method]
-    texts: dict[Method, str]
+    texts: dict[Scenario | Method, str]
     resources: dict[Method, Resources]
     seeds: list[int] | None
     inits: int | None
@@ -80,33 +80,36 @@ def make_grid(file: SweepFile, flags: Flags, resources: Callable[[Resources], Re
     if not scenarios:
         raise UsageError("a sweep needs a scenario: [[scenario]] in its file, or --scenario (-s)")
     shared = {name: values for name, values in file.shared.items() if name not in flags.given}
-    scenarios = [_with(grid.without(flags.given), shared) for grid in scenarios]
+    scenarios = [_with(grid.without(flags.given), shared, file) for grid in scenarios]
     extra = {owner: dict(values) for owner, values in file.parameters.items()}
     for owner, values in flags.parameters.items():
         extra.setdefault(owner, {}).update(values)
+    for grid in scenarios:
+        _check_given(grid, flags.given)
     chosen = bool(methods)
     if not chosen:
         methods = [Grid(name, resources=file.resources) for name, m in method_types().items() if m.default]
     methods = [grid.without(flags.parameters.get(_owner(grid), {})) for grid in methods]
     text = flags.seeds or file.seeds
     seeds = None if text is None else parse_seeds(text)
+    _check_parameters(methods, file, flags)
     inits = flags.inits or file.inits
     size = sum(g.size for g in methods) * sum(_size(g, seeds, inits) for g in scenarios)
     if size > MANY_CELLS and not yes:
         raise UsageError(f"the grid has {size:,} cells: is that what you want? Then say --yes")
-    made_scenarios = [s for grid in scenarios for _, s in _points(grid, lambda text: _scenario(text, flags.given))]
+    made: dict[Scenario, str] = {}
+    for grid in scenarios:
+        for text, scenario in _points(grid, lambda text: _scenario(text, flags.given)):
+            made.setdefault(scenario, scenario_text(text, scenario))
     texts: dict[Method, str] = {}
     given: dict[Method, Resources] = {}
     for grid in methods:
         for text, method in _points(grid, lambda text: make_method(text, extra)):
-            path = method_file(text)
-            _, bracket, rest = method.label.partition("[")
-            texts.setdefault(method, method.label if path is None else str(path) + bracket + rest)
+            texts.setdefault(method, method_text(text, method))
             given.setdefault(method, resources(grid.resources or file.resources))
-    check_names(texts, extra)
-    unique = list(dict.fromkeys(made_scenarios))
-    made = list(texts) if chosen else fitting(texts, unique)
-    return Made(unique, made, texts, given, seeds, inits, size)
+    check_names(texts, ())
+    kept = list(texts) if chosen else fitting(texts, list(made))
+    return Made(list(made), kept, {**made, **texts}, given, seeds, inits, size)
 
 
 def _size(grid: Grid, seeds: list[int] | None, inits: int | None) -> int:
@@ -121,6 +124,32 @@ def _size(grid: Grid, seeds: list[int] | None, inits: int | None) -> int:
     return grid.size * number * (scenario.default_inits if inits is None else inits)
 
 
+def _check_given(grid: Grid, given: Mapping[str, str]) -> None:
+    """Refuse flags of scenarios before they are taken for a fault of the file. Raises UsageError."""
+    name = parse_name(grid.text)[0]
+    try:
+        make_scenario(name)
+    except UsageError as error:
+        raise grid.error("name", str(error)) from error
+    _scenario(name, given)
+
+
+def _check_parameters(methods: Sequence[Grid], file: SweepFile, flags: Flags) -> None:
+    """Refuse parameters from -p and from the file's `parameter`, each where it was given. Raises UsageError."""
+    names: dict[str, str] = {}
+    for grid in methods:
+        names.setdefault(_owner(grid), parse_name(grid.text)[0])
+    for source, from_file in ((flags.parameters, False), (file.parameters, True)):
+        for owner, values in source.items():
+            for key, value in values.items():
+                try:
+                    if owner not in names:
+                        raise UsageError(f"{owner}.{key}: '{owner}' is not among the methods; {did_you_mean(owner, names)}")
+                    make_method(f"{names[owner]}[{key}={value}]")
+                except UsageError as error:
+                    raise (file.error("parameter", str(error), f"{owner}.{key}") if from_file else error) from error
+
+
 def _scenario(text: str, given: Mapping[str, str]) -> Scenario:
     known = parameters_of(type(make_scenario(text)))
     for name in given:
@@ -129,17 +158,25 @@ def _scenario(text: str, given: Mapping[str, str]) -> Scenario:
     return make_scenario(text, given)
 
 
-def _with(grid: Grid, shared: Mapping[str, tuple[str, ...]]) -> Grid:
+def _with(grid: Grid, shared: Mapping[str, tuple[str, ...]], file: SweepFile) -> Grid:
     """A grid with the values that all scenarios have, where it has none of its own."""
     added = {name: values for name, values in shared.items() if name not in grid.parameters}
-    return Grid(grid.text, {**added, **grid.parameters}, grid.error, grid.resources)
+
+    def error(name: str | None, message: str) -> UsageError:
+        return file.error(name, message, None) if name in added else grid.error(name, message)
+
+    return Grid(grid.text, {**added, **grid.parameters}, error, grid.resources)
 
 
 def _owner(grid: Grid) -> str:
     """The name that -p calls a method by."""
-    if method_file(grid.text) is None:
-        return parse_name(grid.text)[0]
-    return make_method(parse_name(grid.text)[0]).name
+    name = parse_name(grid.text)[0]
+    if method_file(name) is None:
+        return name
+    try:
+        return make_method(name).name
+    except UsageError as error:
+        raise grid.error("name", str(error)) from error
 
 
 def _points(grid: Grid, make: Callable[[str], T]) -> list[tuple[str, T]]:

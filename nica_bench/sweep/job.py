@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from nica_bench.errors import NicaBenchError
 from nica_bench.plan import Cell, Group
 from nica_bench.record import Record, Status
-from nica_bench.registry import load_method_file, make_method, make_scenario
+from nica_bench.registry import make_method, make_scenario
 from nica_bench.reporter import Reporter
 from nica_bench.store import Store
 from nica_bench.sweep.packing import family_of
@@ -137,7 +137,7 @@ class SweepJob:
         cells: to be computed.
         stale: `made_at` of their records that are to be replaced, by key.
         setting: as of a run.
-        modules: method files.
+        modules: files of methods and scenarios that workers load.
         workers: processes, where there is no accelerator.
         sharing: groups that share an accelerator.
         timeout: most seconds a cell.
@@ -169,8 +169,6 @@ class SweepJob:
             os.environ.pop("CUDA_VISIBLE_DEVICES", None)
             if self.devices is not None:
                 os.environ["CUDA_VISIBLE_DEVICES"] = self.devices
-        for path in self.modules:
-            load_method_file(Path(path))
         store = Store.open(self.setting.out)
         left = self._left(store)
         if left:

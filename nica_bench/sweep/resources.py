@@ -91,17 +91,28 @@ class Resources:
         """Names of all settings."""
         return [f.name for f in dataclasses.fields(cls)]
 
-    def with_table(self, table: FileTable | None) -> Self:
-        """These, changed by a table of a file. Raises UsageError with the line of what is wrong."""
+    def with_table(self, table: FileTable | None, elsewhere: Mapping[str, str]) -> Self:
+        """These, changed by a table of a file.
+
+        Args:
+            table: of the file; None changes nothing.
+            elsewhere: where other keys of the file stand, by key.
+
+        Raises:
+            UsageError: with the line of what is wrong.
+        """
         if table is None:
             return self
-        table.only(self.keys())
+        table.only(self.keys(), elsewhere)
         found: dict[str, Any] = {}
-        for key, parse in (("time", parse_time), ("memory", parse_memory)):
+        for key, parse, expected in (
+            ("time", parse_time, "a text such as '2:00:00', or a whole number of minutes"),
+            ("memory", parse_memory, "a text such as '4G', or a whole number of megabytes"),
+        ):
             if key in table:
                 value = table.values[key]
                 if isinstance(value, bool) or not isinstance(value, (int, str)):
-                    raise table.wrong(key, "a text such as '2:00:00' or '4G', or a whole number")
+                    raise table.wrong(key, expected)
                 found[key] = table.made(key, parse, str(value))
         for key in ("partition", "constraint", "account", "qos"):
             found[key] = table.text(key)
@@ -146,6 +157,7 @@ class Resources:
             "qos": self.qos,
             "signal_delay_s": min(90, 15 * self.time),  # what a job has to stop in an orderly way
             "additional_parameters": {"requeue": True, **flags},
-            "setup": shell or None,
+            # sbatch reads its lines up to the first command
+            "setup": sorted(shell, key=lambda line: not line.lstrip().startswith("#SBATCH")) or None,
         }
         return {key: value for key, value in given.items() if value is not None}

@@ -13,8 +13,9 @@ from nica_bench.errors import NicaBenchError, UsageError
 from nica_bench.method import Method
 from nica_bench.plan import Cell
 from nica_bench.record import Record, Status
-from nica_bench.registry import method_file
+from nica_bench.registry import method_file, scenario_file
 from nica_bench.runner import Plan
+from nica_bench.scenario import Scenario
 from nica_bench.store import Store
 from nica_bench.sweep.clusters import Cluster, Debug, Local, Unanswered
 from nica_bench.sweep.job import CellText, SweepJob, made_at
@@ -86,7 +87,7 @@ class Sweep:
         return len(self.journal.open_arrays())
 
     def submit(
-        self, plan: Plan, batches: Sequence[Batch], cluster: str, manner: Manner, texts: Mapping[Method, str]
+        self, plan: Plan, batches: Sequence[Batch], cluster: str, manner: Manner, texts: Mapping[Scenario | Method, str]
     ) -> None:
         """Submit cells; each becomes part of what is watched at once.
 
@@ -95,7 +96,7 @@ class Sweep:
             batches: what to submit.
             cluster: where.
             manner: how.
-            texts: what the methods are made from again elsewhere.
+            texts: what the scenarios and methods are made from again elsewhere.
 
         Raises:
             UsageError: if the cluster refuses them.
@@ -265,11 +266,12 @@ def cancel(journal: Journal, clusters: Mapping[str, Cluster] | None = None) -> l
     return stopped
 
 
-def _text(cell: Cell, texts: Mapping[Method, str]) -> CellText:
-    return CellText(cell.scenario.label, texts[cell.method], cell.seed, cell.init, cell.spec.key)
+def _text(cell: Cell, texts: Mapping[Scenario | Method, str]) -> CellText:
+    return CellText(texts[cell.scenario], texts[cell.method], cell.seed, cell.init, cell.spec.key)
 
 
 def _modules(jobs: Iterable[Iterable[CellText]]) -> tuple[str, ...]:
-    """The method files of cells."""
-    texts = dict.fromkeys(c.method for job in jobs for c in job)
-    return tuple(dict.fromkeys(str(path) for text in texts if (path := method_file(text)) is not None))
+    """The files of scenarios and methods of cells."""
+    texts = dict.fromkeys((c.scenario, c.method) for job in jobs for c in job)
+    files = dict.fromkeys(path for s, m in texts for path in (scenario_file(s), method_file(m)))
+    return tuple(str(path) for path in files if path is not None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from nica_bench.errors import UsageError, did_you_mean
@@ -32,11 +33,20 @@ class FileTable:
     def __contains__(self, key: str) -> bool:
         return key in self.values
 
-    def only(self, keys: Iterable[str]) -> None:
-        """Refuse any other key. Raises UsageError, with the nearest names."""
+    def only(self, keys: Iterable[str], elsewhere: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Refuse any other key.
+
+        Args:
+            keys: those that the table may have.
+            elsewhere: where other keys stand, by key.
+
+        Raises:
+            UsageError: with the key's right place, or the nearest names.
+        """
         for key in self.values:
             if key not in keys:
-                raise self.error(key, f"unknown key '{self._name(key)}'; {did_you_mean(key, keys)}")
+                where = f"'{key}' {elsewhere[key]}" if key in elsewhere else did_you_mean(key, keys)
+                raise self.error(key, f"unknown key '{self._name(key)}'; {where}")
 
     def error(self, key: str | int | None, message: str, text: object = None) -> UsageError:
         """An error about the value of a key, or about the table; with its line where that can be told."""
@@ -106,7 +116,8 @@ class FileTable:
         try:
             return make(text)
         except UsageError as error:
-            raise self.error(key, f"{self._name(key)}: {error}") from error
+            message = str(error).removeprefix(f"--{key}: ")
+            raise self.error(key, f"{self._name(key)}: {message}") from error
 
     def grid(self, keys: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
         """Values of parameters by name, each one value or a list of them, as the texts that brackets take."""
