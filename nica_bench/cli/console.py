@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["Debug", "Json", "Out", "Session", "err", "listing", "out", "say", "tell"]
+__all__ = ["Debug", "Json", "Out", "Session", "counted", "err", "listing", "out", "say", "tell"]
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -34,6 +34,11 @@ def _set_debug(context: typer.Context, value: bool) -> bool:
 Debug = Annotated[bool, typer.Option("--debug", callback=_set_debug, help="Show tracebacks.")]
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 Out = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder of the records.")]
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 job`, `1,000 jobs`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def say(text: str) -> None:

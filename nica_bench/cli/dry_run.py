@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from nica_bench.cli.console import listing
+from nica_bench.cli.console import counted, listing
+from nica_bench.cli.progress import cells_text
 from nica_bench.cli.watching import clock
 from nica_bench.errors import NicaBenchError, UsageError
 from nica_bench.record import Status
@@ -64,8 +65,8 @@ def dry_run(made: Made, store: Store, again: set[Status], force: bool, cluster: 
     for (scenario, method), why in {(c.scenario.label, c.method.label): why for c, why in plan.skipped}.items():
         typer.echo(f"{method} on {scenario}: skipped, {why}")
     for batch in batches:
-        most = max(map(len, batch.jobs))
-        typer.echo(f"array of {len(batch.jobs)} jobs, {most} cells a job at most: {_estimate(batch, costs)}")
+        jobs, most = counted(len(batch.jobs), "job"), counted(max(map(len, batch.jobs)), "cell")
+        typer.echo(f"array of {jobs}, {most} a job at most: {_estimate(batch, costs)}")
         if cluster == "slurm":
             slurm = Slurm()
             array = Array("nica-000000000000", "slurm", tuple(() for _ in batch.jobs), batch.resources)
@@ -103,8 +104,8 @@ def _summary(counts: Sequence[_Counts], batches: Sequence[Batch]) -> str:
     parts += [f"{total['skipped']} skipped"] if total["skipped"] else []
     parts += [f"{total['failed']} failed before (--retry failed takes them again)"] if total["failed"] else []
     parts += [f"{total['pending']} pending"]
-    jobs = sum(len(b.jobs) for b in batches)
-    return f"{total['cells']} cells: {', '.join(parts)}; {jobs} jobs in {len(batches)} arrays"
+    jobs, arrays = counted(sum(len(b.jobs) for b in batches), "job"), counted(len(batches), "array")
+    return f"{cells_text(total['cells'])}: {', '.join(parts)}; {jobs} in {arrays}"
 
 
 def _estimate(batch: Batch, costs: Costs) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nica_bench.cli.console import Debug, Json, Session, out, say
+from nica_bench.cli.console import Debug, Json, Session, counted, out, say
 from nica_bench.cli.dry_run import dry_run as print_plan
 from nica_bench.cli.progress import cells_text
 from nica_bench.cli.run import dotted_parameters, tell_failures
@@ -253,8 +253,9 @@ def _conclude(store: Store, cells: Sequence[Cell] | None, metrics: Sequence[str]
     failed = tell_failures(records)
     lost = len(set(keys)) - len(records)
     if lost:
-        say(f"{cells_text(lost)} have no record: the same command again computes them")
-    typer.echo(f"{len(records)} records in {store.cells}", err=json_)
+        again = "the same command again" if cells is not None else "the sweep's command, without --attach,"
+        say(f"{cells_text(lost)} without a record: {again} computes what is missing")
+    typer.echo(f"{counted(len(records), 'record')} in {store.cells}", err=json_)
     if failed or lost:
         raise typer.Exit(3)
 

@@ -7,14 +7,14 @@ import json
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nica_bench.cli.console import Debug, Json, listing, say
+from nica_bench.cli.console import Debug, Json, counted, listing, say
 from nica_bench.store import Store
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def status(
         if json_:
             lines = [{**vars(line), "missing": line.missing} for line in seen.lines]
             shown = {"lines": lines, **total, "failed": failed, "seconds_left": seen.seconds_left}
-            typer.echo(json.dumps({**shown, "answered": seen.answered, "submitter": seen.submitter}, indent=2))
+            more = {"answered": seen.answered, "held": seen.held, "submitter": seen.submitter}
+            typer.echo(json.dumps({**shown, **more}, indent=2))
             return
         rows = [["scenario", "method", "cells", *_COUNTS[1:], "failed"]]
         for line in seen.lines:
@@ -54,6 +55,8 @@ def status(
         listing(rows)
         if not seen.answered:
             say("the cluster does not answer: what runs is not known")
+        if seen.held:
+            say(_held(seen.held))
         if seen.seconds_left is not None:
             say(f"ETA {clock(seen.seconds_left)} at the pace so far")
         if seen.submitter is not None:
@@ -78,7 +81,8 @@ def cancel(out_folder: SweptOut = Path("results"), debug: Debug = False) -> None
         say(f"no jobs of a sweep into {out_folder} are running or waiting")
         return
     jobs = sum(len(a.jobs) for a in stopped)
-    say(f"cancelled: {jobs} jobs of {len(stopped)} arrays ({', '.join(str(a.number) for a in stopped)})")
+    numbers = ", ".join(str(a.number) for a in stopped)
+    say(f"cancelled: {counted(jobs, 'job')} of {counted(len(stopped), 'array')} ({numbers})")
     if journal.submitter() is None:  # else whoever watches gathers
         with journal.submitting():
             sweeper = Sweep(store, say, 2.0)
@@ -101,6 +105,8 @@ def wait(sweeper: Sweep) -> None:
                 eta = f", ETA {clock((now - begun) / (tally.done - first) * (tally.total - tally.done))}"
             failed = f", {tally.failed} failed" if tally.failed else ""
             say(f"  {tally.done}/{tally.total} cells{failed}; jobs: {tally.running} run, {tally.pending} wait{eta}")
+            if tally.held and (before is None or tally.held != before.held):
+                say(f"  {_held(tally.held)}")
             shown, before = now, tally
 
 
@@ -131,6 +137,10 @@ def watching(store: Store) -> Iterator[None]:
 
 class _Stopped(BaseException):
     """SIGTERM arrived."""
+
+
+def _held(reasons: Sequence[str]) -> str:
+    return f"jobs wait that may never begin: the cluster says {', '.join(reasons)}"
 
 
 def _failures(counts: dict[str, int]) -> str:

@@ -7,8 +7,10 @@ squeue does not know any more, or whose end it does not explain.
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -29,6 +31,8 @@ _SETTLED = 15.0
 
 _PENDING = {"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD", "CONFIGURING"}
 _RUNNING = {"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"}
+_IN_TURN = {"", "None", "Priority", "Resources", "BeginTime", "JobArrayTaskLimit"}
+"""Why a job waits that will begin without anybody's doing."""
 _STATUS = {"TIMEOUT": Status.TIMEOUT, "DEADLINE": Status.TIMEOUT, "OUT_OF_MEMORY": Status.OOM}
 _SILENT = re.compile(r"(?i)unable to contact|connection|timed out|communicat|zero bytes|slurmdbd|try again")
 
@@ -74,7 +78,7 @@ class Slurm(Cluster):
         from submitit.slurm.slurm import _make_sbatch_string
 
         jobs = len(array.jobs)
-        command = f"python -u -m submitit.core._submit {folder}"
+        command = f"{shlex.quote(sys.executable)} -u -m submitit.core._submit {shlex.quote(str(folder))}"
         given = array.resources.sbatch(array.name)
         return str(_make_sbatch_string(command=command, folder=folder, map_count=jobs if jobs > 1 else None, **given))
 
@@ -90,10 +94,10 @@ class Slurm(Cluster):
                 handles = [executor.submit(job) for job in jobs]
         except (FailedJobError, FailedSubmissionError, OSError, subprocess.SubprocessError) as error:
             lines = [line.strip() for line in str(error).splitlines() if "sbatch:" in line]
-            text = " ".join(lines) or str(error)
+            text = "; ".join(line.removeprefix("sbatch: error: ") for line in lines) or str(error)
             if isinstance(error, OSError) or _SILENT.search(text) or not lines:
                 raise Unanswered(f"it is not known whether Slurm took the jobs: {text}") from error
-            raise UsageError(f"Slurm refused the jobs: {text.replace('sbatch: error: ', '')}") from error
+            raise UsageError(f"Slurm refused the jobs: {text}") from error
         return handles[0].job_id.partition("_")[0], None
 
     def find(self, array: Array, folder: Path) -> tuple[str, float | None] | None:
@@ -122,15 +126,18 @@ class Slurm(Cluster):
         """One call of squeue, and one of sacct where it is needed."""
         names = ",".join(a.name for a in arrays)
         try:
-            listed = _call("squeue", "--noheader", "--array", "--states=all", f"--name={names}", "--format=%F|%K|%T|%N")
+            listed = _call("squeue", "--noheader", "--array", "--states=all", f"--name={names}", "--format=%F|%K|%T|%N|%r")
         except _NoAnswer:
             return None
         numbers = {a.number: a for a in arrays}
         states: dict[tuple[str, int], tuple[str, str]] = {}
+        waiting: dict[tuple[str, int], str] = {}
         for line in listed.splitlines():
-            number, index, state, node = (part.strip() for part in line.split("|"))
+            number, index, state, node, reason = (part.strip() for part in line.split("|", 4))
             if number in numbers:
-                states[numbers[number].name, int(index) if index.isdigit() else 0] = state, node
+                job = numbers[number].name, int(index) if index.isdigit() else 0
+                states[job] = state, node
+                waiting[job] = "" if reason in _IN_TURN else reason
         open_ = _PENDING | _RUNNING
         unclear = {job for job in wanted if job not in states or states[job][0] not in open_}
         if unclear:
@@ -145,7 +152,7 @@ class Slurm(Cluster):
                     states[job] = (explained if explained in _STATUS else state), node
         by_name = {a.name: a for a in arrays}
         return {
-            job: _look(states.get(job), by_name[job[0]], job[1], folder)
+            job: _look(states.get(job), waiting.get(job, ""), by_name[job[0]], job[1], folder)
             for a in arrays
             for job in [(a.name, i) for i in range(len(a.jobs))]
         }
@@ -179,14 +186,14 @@ class Slurm(Cluster):
                 raise NicaBenchError(f"the jobs could not be cancelled: {error}") from error
 
 
-def _look(found: tuple[str, str] | None, array: Array, index: int, folder: Path) -> Look:
+def _look(found: tuple[str, str] | None, waits: str, array: Array, index: int, folder: Path) -> Look:
     """What a state of Slurm's means."""
     job = array.job_id(index)
     if found is None:
         return Look("ended", Status.KILLED, f"job {job} is not known to Slurm any more: cancelled before it began?")
     state, node = found
     if state in _PENDING:
-        return Look("pending")
+        return Look("pending", why=waits)
     if state in _RUNNING:
         return Look("running")
     where = f" on {node}" if node and not node.startswith("None") else ""

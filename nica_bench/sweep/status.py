@@ -52,6 +52,7 @@ class Overview:
         lines: in the order of the sweep.
         seconds_left: of the jobs that were submitted, at the pace so far; None where it is not known.
         answered: whether the clusters say which jobs run.
+        held: why jobs wait that may never begin, as the cluster says it.
         submitter: who is watching, if anybody.
     """
 
@@ -59,6 +60,7 @@ class Overview:
     seconds_left: float | None
     answered: bool
     submitter: dict[str, Any] | None
+    held: tuple[str, ...] = ()
 
 
 def overview(store: Store, clusters: Iterable[Cluster]) -> Overview:
@@ -72,6 +74,7 @@ def overview(store: Store, clusters: Iterable[Cluster]) -> Overview:
     arrays = journal.open_arrays()
     there = {outline.key: outline.status.value for outline in outlines(store)}
     work: dict[str, str] = {}
+    held: set[str] = set()
     answered = True
     done = left = 0
     for cluster in clusters:
@@ -88,6 +91,7 @@ def overview(store: Store, clusters: Iterable[Cluster]) -> Overview:
                 look = jobs.get((array.name, i)) if jobs is not None else None
                 if (look is not None and look.state == "ended") or not open_:
                     continue
+                held.update({look.why if look is not None else ""} - {""})
                 begun = read_begun(journal.array_folder(array.name), i)
                 for key in open_:
                     if key not in there:
@@ -109,4 +113,4 @@ def overview(store: Store, clusters: Iterable[Cluster]) -> Overview:
                 line.pending += 1
     begun_at = min((a.created for a in arrays), default=time.time())
     eta = (time.time() - begun_at) / done * left if done and left and work else None
-    return Overview(lines, eta, answered, journal.submitter())
+    return Overview(lines, eta, answered, journal.submitter(), tuple(sorted(held)))

@@ -13,7 +13,7 @@ from nica_bench.errors import NicaBenchError
 from nica_bench.record import Record, Status
 from nica_bench.store import Store
 from nica_bench.sweep.clusters import Cluster, Jobs, Look
-from nica_bench.sweep.job import CellText, is_fresh, read_begun
+from nica_bench.sweep.job import CellText, begun_file, is_fresh, read_begun
 from nica_bench.sweep.journal import Array, Journal
 from nica_bench.work import Setting, failed_record
 
@@ -31,6 +31,7 @@ class Tally:
         total, done, failed: cells in all, with a record, and with one that is neither ok nor skipped.
         running, pending: jobs.
         answered: the clusters say so; False: one of them does not answer.
+        held: why jobs wait that may never begin, as the cluster says it; empty where all will have their turn.
     """
 
     total: int
@@ -39,6 +40,7 @@ class Tally:
     running: int
     pending: int
     answered: bool = True
+    held: tuple[str, ...] = ()
 
 
 @dataclass
@@ -112,6 +114,7 @@ class Watch:
         self._journal.alive()
         self._read()
         counts = {"running": 0, "pending": 0}
+        held: set[str] = set()
         answered = True
         for name, cluster in self._clusters.items():
             mine = [o for o in self._open.values() if o.array.cluster == name]
@@ -125,14 +128,14 @@ class Watch:
                 answered = False
                 continue
             for o in mine:
-                self._judge(o, jobs, counts)
+                self._judge(o, jobs, counts, held)
         known = {a.name for a in self.finished}
         self.finished += [o.array for o in self._open.values() if not any(o.missing) and o.array.name not in known]
         total = sum(len(job) for o in self._open.values() for job in o.array.jobs)
         records = [r for o in self._open.values() for r in o.records.values()]
         failed = sum(r.status not in (Status.OK, Status.SKIPPED) for r in records)
         done = total - len(self.keys)
-        return Tally(total, done, failed, counts["running"], counts["pending"], answered)
+        return Tally(total, done, failed, counts["running"], counts["pending"], answered, tuple(sorted(held)))
 
     def _tell(self, name: str, jobs: Jobs | None) -> None:
         if jobs is None and name not in self._silent:
@@ -142,13 +145,14 @@ class Watch:
             self._silent.discard(name)
             self._say(f"{name} answers again")
 
-    def _judge(self, o: _Open, jobs: Jobs, counts: dict[str, int]) -> None:
+    def _judge(self, o: _Open, jobs: Jobs, counts: dict[str, int], held: set[str]) -> None:
         for i, missing in enumerate(o.missing):
             look = jobs.get((o.array.name, i))
             if not missing or look is None:
                 continue
             if look.state != "ended":
                 counts[look.state] += 1
+                held.update({look.why} - {""})
                 o.ended[i] = 0
                 continue
             o.ended[i] = o.ended.get(i, 0) + 1
@@ -159,12 +163,15 @@ class Watch:
         """A row for each cell that an ended job left behind."""
         # a shared disk may list files late; asked for by name they are there
         self._take(o, o.missing[index], list(o.missing[index]))
-        begun = read_begun(self._journal.array_folder(o.array.name), index)
+        folder = self._journal.array_folder(o.array.name)
+        begun = read_begun(folder, index)
+        # what does not fit before anything was begun will not fit the next time either
+        too_small = look.status is Status.OOM and not begun_file(folder, index).exists()
         setting = Setting(str(self._store.folder), "cpu", False, tuple(sys.argv))
         for key, text in list(o.missing[index].items()):
             status, why = look.status, look.why
             if key not in begun:
-                status, why = Status.KILLED, f"not begun: {look.why}"
+                status, why = Status.OOM if too_small else Status.KILLED, f"not begun: {look.why}"
             try:
                 cell = text.make()
             except NicaBenchError as error:

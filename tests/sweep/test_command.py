@@ -57,7 +57,7 @@ def test_a_local_sweep_outlives_its_submitter_and_is_cancelled(tmp_path):
     assert busy.returncode == 2
     assert "is sweeping into" in busy.stderr
     stopped = nica("cancel", "--out", "other", cwd=tmp_path)
-    assert "cancelled: 1 jobs of 1 arrays" in stopped.stderr
+    assert "cancelled: 1 job of 1 array" in stopped.stderr
     done = end(process)
     assert done.returncode == 3
     assert "killed: endless" in done.stderr

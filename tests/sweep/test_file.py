@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tomllib
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from nica_bench.errors import UsageError
+from nica_bench.registry import make_method, make_scenario
 from nica_bench.sweep import Flags, Resources, example, make_grid, parse_memory, parse_time, read_sweep
 
 NO_FLAGS = Flags([], [], {}, {}, None, None)
@@ -134,7 +136,15 @@ REFUSED = {
     "memory type": (HEAD + "[slurm]\nmemory = [1]", 4, "slurm.memory: expected"),
     "slurm no table": (HEAD + "slurm = 3", 3, "expected a table"),
     "-p": (HEAD + "parameter = ['steps=3']", 3, "expected method.parameter=value"),
-    "-p of nobody": (HEAD + "parameter = ['gin.steps=3']", None, "'gin' is not among the methods"),
+    "-p of nobody": (HEAD + "parameter = ['gin.steps=3']", 3, "'gin' is not among the methods"),
+    "-p that is wrong": (HEAD + "parameter = ['pca.x=3']", 3, "parameter: pca has no parameter 'x'"),
+    "shared": ("scenario = ['gauss-2of10', 'digits']\n\nconditions = 3", 3, "digits has no parameter 'conditions'"),
+    "bracket": ("scenario = 'gauss-2of10'\nmethod = ['pca',\n 'gin[lr=1']", 3, "the bracket does not close"),
+    "no file": (HEAD.splitlines()[0] + "\nmethod = './none.py'", 2, "method: no method file"),
+    "of slurm": (HEAD + "partition = 'main'", 3, "unknown key 'partition'; 'partition' stands in the table [slurm]"),
+    "in slurm": (HEAD + "[slurm]\njobs = 3", 4, "unknown key 'slurm.jobs'; 'jobs' is a key of the whole sweep"),
+    "flag": (HEAD + "cluster = 'slurm'", 3, "'cluster' is a flag of the command line"),
+    "below a table": ("[[scenario]]\nname='gauss-2of10'\nseeds = 3", 3, "no parameter 'seeds'; 'seeds' is a key of the"),
     "resources of a scenario": ("[[scenario]]\nname='gauss-2of10'\nslurm={gpus=1}\n", 3, "a scenario not"),
     "a scenario that is a number": ("scenario = ['gauss-2of10', 3]", 1, "scenario[1]: expected a name or a table"),
 }
@@ -147,6 +157,42 @@ def test_refused_with_its_line(tmp_path, text, line, message):
     assert message in str(error.value)
     if line is not None:
         assert f"sweep.toml, line {line}: " in str(error.value)
+
+
+def test_what_is_wrong_on_the_command_line_is_not_said_of_the_file(tmp_path):
+    for flags, message in (
+        (Flags([], [], {"conditions": "0"}, {}, None, None), "gauss-2of10: conditions is a whole number >= 2"),
+        (Flags([], [], {}, {"pca": {"x": "1"}}, None, None), "pca has no parameter 'x'"),
+        (Flags([], [], {}, {"gin": {"lr": "1"}}, None, None), "gin.lr: 'gin' is not among the methods"),
+    ):
+        with pytest.raises(UsageError) as error:
+            made(tmp_path, HEAD, flags)
+        assert str(error.value).startswith(message)
+
+
+def test_scenarios_and_methods_of_files_are_made_again_in_another_folder(tmp_path, monkeypatch):
+    folder = tmp_path / "of.python"
+    folder.mkdir()
+    for kind in ("method", "scenario"):
+        text = files("nica_bench.templates").joinpath(f"{kind}.txt").read_text()
+        text = text.replace("$name", "mine").replace("$class_name", "Mine").replace("$title", "Mine")
+        (folder / f"{kind}.py").write_text(text)
+    monkeypatch.chdir(folder)
+    grid = made(
+        tmp_path,
+        """
+        method = "./method.py[shrinkage=0.5]"
+        [[scenario]]
+        name = "./scenario.py:2of4"
+        samples = [200, 300]
+        """,
+    )
+    assert [s.label for s in grid.scenarios] == ["mine-2of4[samples=200]", "mine-2of4[samples=300]"]
+    monkeypatch.chdir(tmp_path)
+    for made_once in (*grid.scenarios, *grid.methods):
+        make = make_method if made_once in grid.methods else make_scenario
+        assert make(grid.texts[made_once]) == made_once
+        assert grid.texts[made_once].startswith(str(folder))
 
 
 def test_a_million_cells_are_asked_about_before_they_are_made(tmp_path):
@@ -191,7 +237,9 @@ def test_memory():
 
 
 def test_extra_lines_are_flags_or_shell():
-    given = Resources(extra=("#SBATCH --mail-type=FAIL", "--exclusive", "module load cuda"), gpus=2).sbatch("n")
+    given = Resources(
+        extra=("#SBATCH --mail-type=FAIL", "--exclusive", "module load cuda", "#SBATCH -C a100"), gpus=2
+    ).sbatch("n")
     assert given["additional_parameters"] == {"requeue": True, "mail-type": "FAIL", "exclusive": True}
-    assert given["setup"] == ["module load cuda"]
+    assert given["setup"] == ["#SBATCH -C a100", "module load cuda"]  # sbatch reads no line behind a command
     assert given["gpus_per_node"] == 2

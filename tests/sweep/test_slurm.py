@@ -30,17 +30,18 @@ def test_what_slurm_says_is_understood(no_slurm, sweep):
     seen = asked(
         no_slurm,
         sweep,
-        "7|0|PENDING|\n7|1|RUNNING|n1\n7|2|CANCELLED|\n9|0|FAILED|n1",
+        "7|0|PENDING||PartitionConfig\n7|1|RUNNING|n1|None\n7|2|CANCELLED||None\n9|0|FAILED|n1|None",
         "7_2|CANCELLED by 0|None assigned\n7_[0]|PENDING|None assigned\n7_3|FAILED|n2\n7_3.batch|FAILED|n2\n"
         "7_3.0|OUT_OF_MEMORY|n2",
     )
     assert [look.state for look in seen] == ["pending", "running", "ended", "ended"]
+    assert seen[0].why == "PartitionConfig"
     assert seen[2].why == "job 7_2 ended: CANCELLED"
     assert (seen[3].status, seen[3].why) == (Status.OOM, "job 7_3 ended on n2: OUT_OF_MEMORY")
 
 
 def test_without_accounting_squeue_has_to_do_and_silence_is_an_end(no_slurm, sweep):
-    seen = asked(no_slurm, sweep, "7|0|TIMEOUT|n1\n7|1|NODE_FAIL|n1\n7|2|FAILED|n1", None)
+    seen = asked(no_slurm, sweep, "7|0|TIMEOUT|n1|TimeLimit\n7|1|NODE_FAIL|n1|None\n7|2|FAILED|n1|NonZeroExitCode", None)
     assert [look.state for look in seen] == ["ended"] * 4
     assert [look.status for look in seen] == [Status.TIMEOUT, Status.KILLED, Status.KILLED, Status.KILLED]
     assert "not known to Slurm any more" in seen[3].why
@@ -57,7 +58,7 @@ def test_why_a_job_failed_is_read_from_what_it_left(no_slurm, sweep):
     assert last_words(folder, "7_0") == "NicaBenchError: x.json: the disk is full"
     assert last_words(folder, "7_1") == "ValueError: no"
     assert last_words(folder, "7_2") == ""
-    seen = asked(no_slurm, sweep, "7|0|FAILED|n1", "")
+    seen = asked(no_slurm, sweep, "7|0|FAILED|n1|NonZeroExitCode", "")
     assert seen[0].why == "job 7_0 ended on n1: FAILED"
 
 

@@ -90,6 +90,21 @@ def test_what_a_dead_job_leaves_gets_its_status_and_the_rest_is_gathered(sweep, 
     assert records[1].message == f"not begun: {look.why}"
 
 
+def test_a_job_too_small_to_begin_is_out_of_memory(sweep):
+    submit(sweep, [cells()])
+    sweep.played.looks[0] = Look("ended", Status.OOM, "job 1 ended: OUT_OF_MEMORY")
+    list(sweep.run())
+    assert statuses(sweep) == {"oom": 4}  # and not killed, which the same command would try again for ever
+
+
+def test_why_jobs_wait_is_told(sweep, monkeypatch):
+    submit(sweep, [cells()])
+    sweep.played.looks[0] = Look("pending", why="PartitionConfig")
+    assert next(sweep.run()).held == ("PartitionConfig",)
+    seen = overview(sweep._store, [sweep.played])
+    assert (seen.held, seen.lines[0].pending) == (("PartitionConfig",), 4)
+
+
 def test_out_of_memory_goes_again_in_halves(sweep):
     submit(sweep, [cells()], oom_retries=1, memory=100)
     ((array, _),) = sweep.played.submitted
