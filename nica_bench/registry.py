@@ -96,7 +96,7 @@ def _module(path: Path, what: str) -> ModuleType:
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
-            raise UsageError(f"{what} file {path} is not a Python file")
+            raise UsageError(f"{path} is not a Python file: its name does not end in .py")
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         try:
@@ -106,7 +106,8 @@ def _module(path: Path, what: str) -> ModuleType:
             if isinstance(error, KeyboardInterrupt):
                 raise
             line = _line_of(error, path)
-            raise UsageError(f"{what} file {path}{line} does not import: {type(error).__name__}: {error}") from error
+            named = f"{what} file {path}".strip()
+            raise UsageError(f"{named}{line} does not import: {type(error).__name__}: {error}") from error
         own: list[type[Method] | type[Scenario]] = [*_classes(module, Method), *_classes(module, Scenario)]
         for c in own:
             if isinstance(c.version, str):  # anything else is refused where a cell is made of it
@@ -139,7 +140,9 @@ def load_file(path: Path) -> tuple[ModuleType, list[type[Method]], list[type[Sce
     Raises:
         UsageError: if it is none, or does not import.
     """
-    module = _module(path.resolve(), "method")
+    if not path.is_file():
+        raise UsageError(f"no file {path}: expected a Python file that holds a subclass of Method or Scenario")
+    module = _module(path.resolve(), "")
     return module, _classes(module, Method), _classes(module, Scenario)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,8 +26,12 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
 
 
-def check_file(path: Path | str) -> Report:
+def check_file(path: Path | str, say: Callable[[str], None] = lambda line: None) -> Report:
     """Check every method and scenario that a file defines.
+
+    Args:
+        path: of the file.
+        say: takes a line for people, where it takes long.
 
     Raises:
         UsageError: if it does not import, with the line, or defines neither.
@@ -43,7 +48,7 @@ def check_file(path: Path | str) -> Report:
     if not (methods or scenarios or report.findings):
         raise UsageError(f"{path} defines neither a method nor a scenario: expected a subclass of Method or Scenario")
     for method in methods:
-        _add(report, "method", str(getattr(method, "name", method.__name__)), check_method(method, file))
+        _add(report, "method", str(getattr(method, "name", method.__name__)), check_method(method, file, say))
     for scenario in scenarios:
         _add(report, "scenario", str(getattr(scenario, "family", scenario.__name__)), check_scenario(scenario, file))
     return report

@@ -46,7 +46,7 @@ class _Running:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
-        if not isinstance(error, Exception):
+        if not isinstance(error, (Exception, SystemExit)):
             return False
         said = str(error) if isinstance(error, NicaBenchError) else f"{type(error).__name__}: {error}"
         line = self._checks.raised(error) or self._checks.line(self._at)
@@ -122,6 +122,8 @@ class Checks:
         owner = self.owner
         name = getattr(owner, name_field, None)
         named = isinstance(name, str) and re.fullmatch(r"[A-Za-z][\w.-]*", name) is not None
+        sizes = re.search(r"-\d+of\d+$", str(name))
+        self.that(sizes is None, f"{owner.__name__}.{name_field} is without '-<n>of<D>', got {name!r}", name_field)
         self.that(named, f"{owner.__name__}.{name_field} is letters, digits and '-_.', got {name!r}", name_field)
         self.that(
             isinstance(owner.__dict__.get("version", getattr(owner, "version", None)), str),

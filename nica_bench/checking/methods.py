@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nica_bench.checking.finding import Checks
+from nica_bench.checking.randomness import GlobalRandomness
 from nica_bench.contract import checked_codes, checked_facts, checked_fits, checked_ranking
 from nica_bench.dataset import Dataset, Split
 from nica_bench.method import FitSession, Fitted, Method
@@ -24,6 +26,8 @@ __all__ = ["check_method"]
 LATENTS, DIMENSIONS, CONDITIONS = 2, 4, 3
 _QUICK = {"steps": 20, "epochs": 2, "iterations": 50, "batch": 50}
 """Parameters that say how long a method trains, for as long as they keep within their bounds."""
+_LONG = 5.0
+"""Seconds of a fit from which on it is said how many more there are."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,13 @@ class _Small(Scenario):
         return _dataset(seed, train=self.samples)
 
 
-def check_method(owner: type[Method], path: Path) -> Checks:
+def check_method(owner: type[Method], path: Path, say: Callable[[str], None] = lambda line: None) -> Checks:
     """Try a method on small data: 2 latents, 4 dimensions, 3 conditions.
 
     Args:
         owner: the class.
         path: its file.
+        say: takes a line for people, where it takes long.
     """
     checks = Checks(owner, path)
     if not checks.declaration("name"):
@@ -71,7 +76,7 @@ def check_method(owner: type[Method], path: Path) -> Checks:
         size = method.bytes_per_replicate(1000, DIMENSIONS, CONDITIONS, LATENTS)
         sized = isinstance(size, (int, np.integer)) and size > 0
         checks.that(sized, f"{owner.__name__}.bytes_per_replicate is a whole number > 0, got {size!r}")
-    _Trial(checks, _quick(method)).run()
+    _Trial(checks, _quick(method), say).run()
     return checks
 
 
@@ -110,22 +115,28 @@ def _dataset(seed: int, *, train: int = 240, secrets: int = 0) -> Dataset:
 class _Trial:
     """Fits of one method, and what is wrong with them."""
 
-    def __init__(self, checks: Checks, method: Method) -> None:
+    def __init__(self, checks: Checks, method: Method, say: Callable[[str], None]) -> None:
         self._checks = checks
+        self._say = say
         self._method = method
         self._name = type(method).__name__
         self._at = "fit" if "fit" in vars(type(method)) else "fit_group" if "fit_group" in vars(type(method)) else "fit"
 
     def run(self) -> None:
         """Try everything; what can't be tried because a fit failed is left out."""
-        data = _dataset(0)
+        data, randomness, begun = _dataset(0), GlobalRandomness(), time.monotonic()
         fitted = self._fit(data)
+        if (seconds := time.monotonic() - begun) > _LONG:
+            more = 6 if self._method.replicated else 3
+            self._say(f"{self._name}: a fit of {len(data.train.x)} points took {seconds:.0f} s, {more} more are made")
         if fitted is None or not self._outcome(fitted, data):
             return
+        if not self._untouched(data, randomness):
+            return
         codes = self._codes(fitted, data.test)
-        self._same(fitted, codes, data)
-        self._unseen(codes, data)
-        self._sizes(fitted, codes, data.test)
+        if self._same(fitted, codes, data):
+            self._unseen(codes, data)
+            self._sizes(fitted, codes, data.test)
         self._checks.made += 1
         other = _dataset(1, train=157)
         smaller = self._fit(other)
@@ -175,13 +186,31 @@ class _Trial:
             checks.that(fitted.diverged is None, f"{self._name}: its fit diverged: {fitted.diverged}", self._at)
         return len(checks.findings) == before
 
-    def _same(self, fitted: Fitted, codes: NDArray[Any], data: Dataset) -> None:
+    def _untouched(self, data: Dataset, randomness: GlobalRandomness) -> bool:
+        """A fit and its codes leave everything else as it was."""
+        used = ", ".join(randomness.used())
+        kept = all(np.array_equal(s.x, t.x) for s, t in zip(data.splits, _dataset(0).splits, strict=True))
+        drawn = self._checks.that(
+            not used,
+            f"{self._name} uses the random generator of the whole process ({used}): draw from `streams`",
+            self._at,
+        )
+        return self._checks.that(kept, f"{self._name} changes the observations that it is given", self._at) and drawn
+
+    def _same(self, fitted: Fitted, codes: NDArray[Any], data: Dataset) -> bool:
+        """The same again gives the same; whether it does."""
+        if not self._checks.that(
+            np.array_equal(codes, self._codes(fitted, data.test)),
+            f"{self._name}: encode gives other codes of the same rows the second time",
+            self._at,
+        ):
+            return False
         again = self._fit(data)
         if again is None:
-            return
+            return False
         equal = np.array_equal(codes, self._codes(again, data.test))
         ranked = np.array_equal(np.asarray(fitted.importance), np.asarray(again.importance))
-        self._checks.that(
+        return self._checks.that(
             equal and ranked,
             f"{self._name}: two fits with the same seeds differ: all randomness must come from `streams`",
             self._at,

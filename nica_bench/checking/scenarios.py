@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nica_bench.checking.finding import Checks
+from nica_bench.checking.randomness import GlobalRandomness
 from nica_bench.dataset import Dataset
 from nica_bench.fields import RecordError, lenient
 from nica_bench.latents import FAMILIES
@@ -71,9 +72,14 @@ def _made(checks: Checks, owner: type[Scenario], sizes: tuple[int, int] | None) 
 def _tried(checks: Checks, scenario: Scenario) -> None:
     name = type(scenario).__name__
     data: list[Any] = []
+    randomness = GlobalRandomness()
     with checks.running("generate"):
         data = [scenario.generate(seed) for seed in (0, 0, 1)]
-    if len(data) < 3:
+    used = ", ".join(randomness.used())
+    if len(data) < 3 or not checks.that(
+        not used, f"{name}.generate uses the random generator of the whole process ({used}): draw from Streams(seed)",
+        "generate",
+    ):
         return
     for made in data:
         if not checks.that(
@@ -112,6 +118,9 @@ def _shapes(checks: Checks, scenario: Scenario, data: Dataset) -> None:
     )
     for split, part in zip(("train", "validation", "test"), data.splits, strict=True):
         checks.that(len(part.x) > 0, f"{name}: {split} is empty", "generate")
+        if part.z is not None and len(part.z):
+            still = np.flatnonzero(part.z.max(0) == part.z.min(0)).tolist()
+            checks.that(not still, f"{name}: latents {still} of {split} are constant: no code can find them", "generate")
         floats = np.issubdtype(part.x.dtype, np.floating)
         checks.that(floats, f"{name}: x of {split} needs floating-point numbers, got {part.x.dtype}", "generate")
     seen = set(data.train.u.tolist())

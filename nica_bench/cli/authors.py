@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from nica_bench.cli.console import Debug, Json, tell
+from nica_bench.cli.console import Debug, Json, say, tell
 from nica_bench.errors import UsageError, did_you_mean
 
 __all__ = ["check", "new"]
@@ -31,7 +31,7 @@ def check(
     """
     from nica_bench.checking import check_file
 
-    report = check_file(file)
+    report = check_file(file, say)
     if json_:
         findings = [{"file": str(file), "line": f.line, "text": f.text} for f in report.findings]
         typer.echo(json.dumps({"checked": report.checked, "findings": findings}, indent=2))
@@ -51,6 +51,8 @@ def new(
     debug: Debug = False,
 ) -> None:
     """Write a commented file that works, to begin a method or a scenario with."""
+    from nica_bench.registry import method_types, scenario_types
+
     if kind not in _KINDS:
         raise UsageError(f"new takes method or scenario, got '{kind}'; {did_you_mean(kind, _KINDS)}")
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name) or re.search(r"-\d+of\d+$", name):
@@ -59,6 +61,8 @@ def new(
     path = save or Path(f"{stem}_{kind}.py" if keyword.iskeyword(stem) else f"{stem}.py")
     if path.suffix != ".py":
         raise UsageError(f"--save {path}: a Python file ends in .py")
+    if name in (method_types() if kind == "method" else scenario_types()):
+        raise UsageError(f"there is a {kind} '{name}' already: choose another name")
     words = name.split("-")
     text = resources.files("nica_bench.templates").joinpath(f"{kind}.txt").read_text(encoding="utf-8")
     values = {

@@ -204,8 +204,21 @@ def _look(found: tuple[str, str] | None, waits: str, array: Array, index: int, f
         if "timed-out too many times" in words:
             again = array.resources.requeues
             return Look("ended", Status.TIMEOUT, f"job {job} reached its time limit {again + 1} times")
+        if not words and _ran_out(folder / array.name, job):
+            return Look("ended", Status.OOM, f"job {job} ended{where}: OUT_OF_MEMORY")
         why += f", {words}" if words else ""
     return Look("ended", status, why)
+
+
+def _ran_out(folder: Path, job: str) -> bool:
+    """Whether what a job printed last says that it ran out of memory: accounting says so late, or never."""
+    from submitit.core.utils import JobPaths
+
+    try:
+        text = JobPaths(folder, job).stderr.read_text(errors="replace")[-1000:]
+    except OSError:
+        return False
+    return "oom-kill event" in text or ": Out Of Memory" in text
 
 
 def _call(*command: str) -> str:

@@ -76,7 +76,12 @@ def test_a_good_method_has_none(tmp_path):
         ("return Fitted(lambda x, u: x, x.std(0) * np.nan)", 13, "importance holds values that are not finite"),
         ("return Fitted(lambda x, u: x, x.std(0), training={'model': object()})", 13, "expected a JSON value"),
         ("return x", 13, "must return a Fitted, got ndarray"),
-        ("a = np.random.normal(size=(4, 4))\nreturn Fitted(lambda x, u: x @ a, x.std(0))", 13, "must come from `streams`"),
+        ("a = np.random.normal(size=(4, 4))\nreturn Fitted(lambda x, u: x @ a, x.std(0))", 13, "(numpy.random): draw from `streams`"),
+        ("np.random.seed(0)\nreturn Fitted(lambda x, u: x, x.std(0))", 13, "process (numpy.random)"),
+        ("a = np.random.default_rng().normal()\nreturn Fitted(lambda x, u: x * a, x.std(0))", 13, "must come from `streams`"),
+        ("r = np.random.default_rng()\nreturn Fitted(lambda x, u: x * r.normal(), x.std(0))", 13, "other codes of the same"),
+        ("x.flags.writeable = True\nx *= 2\nreturn Fitted(lambda x, u: x, x.std(0))", 13, "changes the observations"),
+        ("raise SystemExit(0)", 15, "SystemExit"),
         ("return Fitted(lambda x, u: x - x.mean(0), x.std(0))", 13, "must not depend on which rows come together"),
         ("return Fitted(lambda x, u: x[:, :observations.latents], x.std(0))", 13, ""),
         ("return Fitted(lambda x, u: x * observations.train_u.mean(), x.std(0))", 15, "'NoneType' object"),
@@ -87,6 +92,7 @@ def test_what_a_method_does_wrong_is_found_on_its_line(tmp_path, body, line, sai
     found = method(tmp_path, body)
     if said:
         assert any(said in text and at == line for at, text in found), found
+        assert not any("did not declare" in text for _, text in found)  # which is another fault
     else:  # a slice by None is all of x: it is told nothing, and gets away with it
         assert found == []
 
@@ -98,6 +104,7 @@ def test_what_a_method_does_wrong_is_found_on_its_line(tmp_path, body, line, sai
         ("uses_conditions = 1", "uses_conditions is true or false, got 1"),
         ("rate: float = 0.1", "is a field but no parameter"),
         ("rate: float = parameter(2.0, 'rate', high=1)", "rate is a number <= 1, got 2.0"),
+        ("name = 'mine-2of3'", "name is without '-<n>of<D>', got 'mine-2of3'"),
         ("skip = lambda self, scenario: False", "skip gives a reason or None, got False"),
         ("bytes_per_replicate = lambda self, *sizes: -1", "a whole number > 0, got -1"),
     ],
@@ -137,7 +144,7 @@ def test_a_file_that_does_not_import(tmp_path):
         file.write_text(text)
         with pytest.raises(UsageError, match=said):
             check_file(file)
-    with pytest.raises(UsageError, match="no method file"):
+    with pytest.raises(UsageError, match="no file"):
         check_file(tmp_path / "other.py")
 
 
@@ -156,6 +163,13 @@ def test_a_good_scenario_has_none(tmp_path):
         ("return Dataset(split(70), split(30), split(30), self.conditions)", "training points, but samples is"),
         ("return Dataset(split(self.samples), split(30), split(30), 9)", "9 conditions, it says 2"),
         ("return 3", "returns a Dataset, got int"),
+        ("raise SystemExit(0)", "SystemExit"),
+        ("np.random.seed(seed); " + MADE.format(more=""), "process (numpy.random): draw from Streams(seed)"),
+        (
+            "s = split(30); a = Split(s.x, s.u, 0 * s.z); "
+            "return Dataset(split(self.samples), split(30), a, self.conditions)",
+            "latents [0, 1] of test are constant",
+        ),
         ("return Dataset(split(self.samples), split(30), 1 / 0, 2)", "ZeroDivisionError"),
     ],
 )

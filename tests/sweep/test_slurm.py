@@ -10,6 +10,7 @@ from submitit.core.utils import JobPaths, cloudpickle_dump
 from nica_bench.record import Status
 from nica_bench.sweep import Array, Slurm
 from nica_bench.sweep.clusters import last_words
+from nica_bench.sweep.slurm import _ran_out
 from sweep_helpers import cells, submit
 
 
@@ -55,9 +56,11 @@ def test_why_a_job_failed_is_read_from_what_it_left(no_slurm, sweep):
     cloudpickle_dump(("error", left), JobPaths(folder, "7_0").result_pickle)
     JobPaths(folder, "7_1").stderr.write_text("ValueError: no\nsrun: error: vm: task 0: Exited with exit code 1\n")
     JobPaths(folder, "7_2").result_pickle.write_bytes(b"cut o")
+    JobPaths(folder, "7_3").stderr.write_text("slurmstepd-n1: error: Detected 1 oom-kill event(s) in StepId=7.0.\n")
     assert last_words(folder, "7_0") == "NicaBenchError: x.json: the disk is full"
     assert last_words(folder, "7_1") == "ValueError: no"
     assert last_words(folder, "7_2") == ""
+    assert (last_words(folder, "7_3"), _ran_out(folder, "7_3"), _ran_out(folder, "7_1")) == ("", True, False)
     seen = asked(no_slurm, sweep, "7|0|FAILED|n1|NonZeroExitCode", "")
     assert seen[0].why == "job 7_0 ended on n1: FAILED"
 

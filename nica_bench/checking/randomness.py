@@ -1,0 +1,30 @@
+"""Whether something used the random generators of the whole process."""
+
+from __future__ import annotations
+
+import random
+import sys
+from typing import Any
+
+import numpy as np
+
+__all__ = ["GlobalRandomness"]
+
+
+class GlobalRandomness:
+    """The generators that all code of a process shares, from now on: whoever uses or seeds them changes other results."""
+
+    def __init__(self) -> None:
+        self._before = _states()
+
+    def used(self) -> list[str]:
+        """Names of those that are no more as they were."""
+        return [name for name, state in _states().items() if self._before.get(name, state) != state]
+
+
+def _states() -> dict[str, Any]:
+    name, keys, *rest = np.random.get_state(legacy=True)
+    found: dict[str, Any] = {"random": random.getstate(), "numpy.random": (name, np.asarray(keys).tobytes(), *rest)}
+    if (torch := sys.modules.get("torch")) is not None:
+        found["torch"] = torch.get_rng_state().numpy().tobytes()
+    return found
