@@ -58,6 +58,8 @@ class Pack:
         import pyarrow as pa
 
         pack = cls(Path(path).absolute())
+        if not pack.path.exists():
+            raise UsageError(f"{path} does not exist")
         try:
             metadata = pack._file.schema_arrow.metadata or {}
         except (OSError, pa.ArrowInvalid) as error:

@@ -11,7 +11,7 @@ import contextlib
 import os
 import secrets
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -56,7 +56,7 @@ class Packed:
     left: dict[Path, str] = field(default_factory=dict)
 
 
-def pack_cells(store: Store, *, arrays: Arrays = "auto", remove: bool = False) -> Packed:
+def pack_cells(store: Store, *, arrays: Arrays = "auto", remove: bool = False, only: Set[str] | None = None) -> Packed:
     """Pack the cells of a folder, beside what is packed there already. A record of its own goes before a packed one.
 
     Memory does not grow with the size of records or arrays, only (by some hundred bytes) with the number of cells.
@@ -65,6 +65,7 @@ def pack_cells(store: Store, *, arrays: Arrays = "auto", remove: bool = False) -
         store: the folder; cells may be written into it meanwhile, and stay.
         arrays: put arrays into an archive, leave them in files of their own, or decide by their number.
         remove: remove files that were packed.
+        only: keys of the cells that the file is to hold; None is all that are there.
 
     Raises:
         UsageError: if there is nothing to pack, or the present Parquet file cannot be read.
@@ -73,15 +74,17 @@ def pack_cells(store: Store, *, arrays: Arrays = "auto", remove: bool = False) -
     result = Packed(store.folder / PACK_NAME)
     try:
         with locked(store.folder):
-            _pack(store, result, arrays, remove)
+            _pack(store, result, arrays, remove, only)
     except OSError as error:
         raise StoreError(f"cannot write {result.path}: {reason(error)}; the cells are left as they were") from error
     return result
 
 
-def _pack(store: Store, result: Packed, arrays: Arrays, remove: bool) -> None:
+def _pack(store: Store, result: Packed, arrays: Arrays, remove: bool, only: Set[str] | None) -> None:
     store.clean()
     keys, own_arrays = _listed(store)
+    if only is not None:
+        keys = [key for key in keys if key in only]
     before = Pack.open(result.path) if result.path.exists() else None
     if before is None and not keys:
         raise UsageError(f"{store.folder} holds no finished cells to collect")
@@ -94,7 +97,8 @@ def _pack(store: Store, result: Packed, arrays: Arrays, remove: bool) -> None:
             writer.write(rows)
         if before is not None:
             for table in before.batches():
-                kept = [key not in packed for key in table.column("key").to_pylist()]
+                there = table.column("key").to_pylist()
+                kept = [key not in packed and (only is None or key in only) for key in there]
                 if any(kept):
                     writer.write_table(table.filter(kept))
         result.cells, result.arrays = writer.rows, writer.members

@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,23 @@ from nica_bench.record import Record
 __all__ = ["Publication", "compute", "publish", "read_publication", "table_text", "versions_text"]
 
 SWEEP, SHOWN, WORK = "sweep.toml", "publish.toml", "work"
-_KEYS = {"title": str, "text": str, "tables": list, "figures": list, "arrays": bool}
+_KEYS = {"title": "a text", "text": "a text", "tables": "a list", "figures": "a list", "arrays": "true or false"}
+_ENTRIES = {
+    "tables": {"kind": "a text", "metric": "a text", "by": "a list", "threshold": "a number"},
+    "figures": {
+        **dict.fromkeys(("kind", "name", "metric"), "a text"),
+        **dict.fromkeys(("scenario", "method"), "a text or a list"),
+        "dimension": "a text or a whole number",
+    },
+}
+_TYPES: dict[str, tuple[type, ...]] = {
+    "a text": (str,),
+    "a list": (list,),
+    "true or false": (bool,),
+    "a number": (int, float),
+    "a text or a list": (str, list),
+    "a text or a whole number": (str, int),
+}
 
 
 @dataclass(frozen=True)
@@ -70,22 +87,24 @@ def read_publication(folder: Path | str) -> Publication:
     for key, value in values.items():
         if key not in _KEYS:
             raise UsageError(f"{path}: unknown key '{key}'; {did_you_mean(key, _KEYS)}")
-        if not isinstance(value, _KEYS[key]):
-            raise UsageError(f"{path}: {key} is a {_KEYS[key].__name__}, got {value!r}")
+        if not isinstance(value, _TYPES[_KEYS[key]]):
+            raise UsageError(f"{path}: {key} is {_KEYS[key]}, got {value!r}")
     from nica_bench.figures import figure_kind
     from nica_bench.tables import table_kind
 
-    for what, check, known in (
-        ("tables", table_kind, ("kind", "metric", "by", "threshold")),
-        ("figures", figure_kind, ("kind", "name", "metric", "scenario", "method", "dimension")),
-    ):
+    checks: dict[str, Callable[[str], object]] = {"tables": table_kind, "figures": figure_kind}
+    for what, known in _ENTRIES.items():
         for entry in values.get(what, []):
             if not isinstance(entry, dict):
                 raise UsageError(f'{path}: an entry of {what} is a table such as {{ kind = "scores" }}, got {entry!r}')
-            check(entry.get("kind", "scores"))
-            for key in entry:
+            for key, value in entry.items():
                 if key not in known:
                     raise UsageError(f"{path}: unknown key '{key}' in {what}; {did_you_mean(key, known)}")
+                if not isinstance(value, _TYPES[known[key]]) or isinstance(value, bool):
+                    raise UsageError(f"{path}: {key} in {what} is {known[key]}, got {value!r}")
+            checks[what](entry.get("kind", "scores"))
+            if Path(entry.get("name", "name")).name != entry.get("name", "name"):
+                raise UsageError(f"{path}: name in {what} is that of a file in figures/, got {entry['name']!r}")
     title = values.get("title", folder.resolve().name)
     several = {key: tuple(values[key]) for key in ("tables", "figures") if key in values}
     return Publication(folder, title, values.get("text", ""), **several, arrays=values.get("arrays", False))
@@ -99,6 +118,7 @@ def compute(publication: Publication, cluster: str = "local", jobs: int | None =
     """
     from nica_bench.packing import pack_cells
     from nica_bench.store import Store
+    from nica_bench.sweep import Journal
 
     folder, work = publication.folder, publication.folder / WORK
     store = Store.open(work)
@@ -107,9 +127,13 @@ def compute(publication: Publication, cluster: str = "local", jobs: int | None =
     command = [sys.executable, "-m", "nica_bench", "sweep", str(folder / SWEEP), "--out", str(work)]
     command += ["--cluster", cluster, *(["--jobs", str(jobs)] if jobs else [])]
     code = subprocess.run(command, check=False, stdout=sys.stderr).returncode
+    if code == 2:
+        raise UsageError(f"the sweep of {folder} was refused, see above")
     if code not in (0, 3):
         raise NicaBenchError(f"the sweep of {folder} ended with exit code {code}; what is finished is kept")
-    pack_cells(store, arrays="pack" if publication.arrays else "leave")
+    # cells of an earlier sweep.toml or an earlier version of a method may lie there too
+    asked = {key for entry in Journal(work).plan()["cells"] for key in entry["keys"]}
+    pack_cells(store, arrays="pack" if publication.arrays else "leave", only=asked)
     _copy(work, folder)
     return code == 3
 
@@ -145,7 +169,11 @@ def publish(publication: Publication) -> list[str]:
     (folder / "figures").mkdir(exist_ok=True)
     # Spectra and codes are arrays: they are beside the records where those were computed, and nowhere else.
     work = folder / WORK
-    drawn = collect([work]) if (work / PACK_NAME).exists() else collection
+    drawn = collection
+    if (work / PACK_NAME).exists():
+        published = {record.key for record in collection.records}
+        beside = collect([work])
+        drawn = replace(beside, records=tuple(r for r in beside.records if r.key in published))
     notes: list[str] = []
     for entry in publication.figures:
         kind = entry.get("kind", "scores")
@@ -172,10 +200,10 @@ def table_text(publication: Publication, collection: Collection | None = None) -
     parts = [f"# {publication.title}\n"]
     if publication.text:
         parts.append(publication.text.strip() + "\n")
-    name = publication.folder.resolve().name
-    parts.append(
-        f"Made by `make results NAME={name}` from {len(collection.records)} records; versions: versions.json.\n"
-    )
+    folder = publication.folder.resolve()
+    ours = folder.parent.name == "results"
+    command = f"make results NAME={folder.name}" if ours else f"nica-bench publish {folder.name}"
+    parts.append(f"Made by `{command}` from {len(collection.records)} records; versions: versions.json.\n")
     for entry in publication.tables:
         by = tuple(str(key) for key in entry.get("by", ()))
         query = Query(entry.get("metric"), by, float(entry.get("threshold", 0.95)))

@@ -207,7 +207,11 @@ def test_files_that_are_none_are_named(tmp_path):
 
     pq.write_table(pa.table({"key": [1]}), other)
     text.write_text("text")
-    for path, said in ((other, "not one of records"), (text, "cannot be read"), (tmp_path / "no.parquet", "cannot be")):
+    for path, said in (
+        (other, "not one of records"),
+        (text, "cannot be read"),
+        (tmp_path / "no.parquet", "does not exist"),
+    ):
         with pytest.raises(UsageError, match=said):
             Pack.open(path)
     pack_cells(store, remove=True)

@@ -82,6 +82,14 @@ def test_one_command_makes_all_of_it_and_again_the_same(tmp_path, trial):
     assert "| pca |" in text
     [maker] = json.loads((trial / "versions.json").read_text())
     assert maker["records"] == 6
+    # what the sweep does not ask for any more is not published any more, and kept
+    (trial / "sweep.toml").write_text(SWEEP.replace("0:3", "0:2"))
+    assert nica("publish", "results/trial", cwd=tmp_path).returncode == 0
+    assert len(collect([trial / "records.parquet"]).records) == 4
+    assert "0/2 |" in (trial / "table.md").read_text()
+    (trial / "sweep.toml").write_text(SWEEP)
+    done = nica("publish", "results/trial", cwd=tmp_path)
+    assert "6 there, 0 to submit" in done.stderr
     # where only what is published is left, nothing is computed again
     shutil.rmtree(trial / "work")
     done = nica("publish", "results/trial", cwd=tmp_path)
@@ -124,11 +132,14 @@ def test_arrays_are_published_where_the_table_needs_them(tmp_path, trial):
     ("text", "said"),
     [
         ("titel = 'x'", "unknown key 'titel'; did you mean 'title'"),
-        ("title = 3", "title is a str, got 3"),
+        ("title = 3", "title is a text, got 3"),
         ("tables = [1]", "an entry of tables is a table such as .*, got 1"),
         ("figures = [{ kind = 'scoers' }]", "unknown kind of figure 'scoers'; did you mean 'scores'"),
         ("tables = [{ knid = 'scores' }]", "unknown key 'knid' in tables; did you mean 'kind'"),
         ("title = ", "cannot be read"),
+        ("tables = [{ by = 'method' }]", "by in tables is a list, got 'method'"),
+        ("tables = [{ threshold = 'x' }]", "threshold in tables is a number, got 'x'"),
+        ("figures = [{ name = '../x' }]", "name in figures is that of a file in figures/, got '../x'"),
     ],
 )
 def test_a_wrong_publish_file_is_told(trial, text, said):
@@ -143,6 +154,9 @@ def test_a_folder_that_publishes_nothing(tmp_path, trial):
     done = nica("publish", "--tables", "results/trial", cwd=tmp_path)
     assert done.returncode == 2
     assert "has no records.parquet yet" in done.stderr
+    (trial / "sweep.toml").write_text(SWEEP + "seedz = 3\n")
+    done = nica("publish", "results/trial", cwd=tmp_path)
+    assert (done.returncode, "no parameter 'seedz'" in done.stderr) == (2, True)
 
 
 def test_the_folder_of_results_takes_the_records_of_the_readmes_commands(tmp_path):

@@ -5,48 +5,31 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nica_bench.checking.data import CONDITIONS, DIMENSIONS, LATENTS, Small, SmallImages, small_dataset
 from nica_bench.checking.finding import Checks
 from nica_bench.checking.randomness import GlobalRandomness
 from nica_bench.contract import checked_codes, checked_facts, checked_fits, checked_ranking
 from nica_bench.dataset import Dataset, Split
 from nica_bench.method import FitSession, Fitted, Method
-from nica_bench.parameters import label, parameter, parameters_of, parse_name, parse_values
-from nica_bench.scenario import Scenario
+from nica_bench.parameters import label, parameters_of, parse_name, parse_values
 from nica_bench.seeds import Streams
 
 __all__ = ["check_method"]
 
-LATENTS, DIMENSIONS, CONDITIONS = 2, 4, 3
 _QUICK = {"steps": 20, "epochs": 2, "iterations": 50, "batch": 50}
 """Parameters that say how long a method trains, for as long as they keep within their bounds."""
 _LONG = 5.0
 """Seconds of a fit from which on it is said how many more there are."""
 
 
-@dataclass(frozen=True)
-class _Small(Scenario):
-    """Small data: Gaussian sources whose mean and scale depend on the condition, slightly bent and mixed."""
-
-    family: ClassVar[str] = "small"
-    equivalence: ClassVar[str] = "component-wise affine"
-
-    conditions: int = parameter(CONDITIONS, "number of conditions", low=1)
-    samples: int = parameter(240, "training points", low=1)
-
-    def generate(self, seed: int) -> Dataset:
-        """Make the dataset of a seed."""
-        return _dataset(seed, train=self.samples)
-
-
 def check_method(owner: type[Method], path: Path, say: Callable[[str], None] = lambda line: None) -> Checks:
-    """Try a method on small data: 2 latents, 4 dimensions, 3 conditions.
+    """Try a method on small data: 2 latents, 4 dimensions, 3 conditions; or on small images, where it takes no others.
 
     Args:
         owner: the class.
@@ -67,56 +50,50 @@ def check_method(owner: type[Method], path: Path, say: Callable[[str], None] = l
     with checks.running("label"):
         again = owner(**parse_values(owner, parse_name(label(method.name, method))[1], method.name))
         checks.that(again == method, f"{owner.__name__}: its label {method.label} does not make it again")
-    reason: Any = None
-    with checks.running("skip"):
-        reason = method.skip(_Small(LATENTS, DIMENSIONS))
-    told = reason is None or (isinstance(reason, str) and bool(reason))
-    checks.that(told, f"{owner.__name__}.skip gives a reason or None, got {reason!r}", "skip")
+    reasons: list[Any] = []
+    for small in (Small(LATENTS, DIMENSIONS), SmallImages()):
+        reason, found = None, len(checks.findings)
+        with checks.running("skip"):
+            reason = method.skip(small)
+        if len(checks.findings) > found:
+            return checks
+        told = reason is None or (isinstance(reason, str) and bool(reason))
+        if not checks.that(told, f"{owner.__name__}.skip gives a reason or None, got {reason!r}", "skip"):
+            return checks
+        if reason is None:
+            _sized(checks, method, small)
+            _Trial(checks, _quick(method), small, say).run()
+            return checks
+        reasons.append(reason)
+    say(f"{owner.__name__}: not tried, for it takes neither small vectors ({reasons[0]}) nor images ({reasons[1]})")
+    return checks
+
+
+def _sized(checks: Checks, method: Method, small: Small | SmallImages) -> None:
+    if small.image_shape is not None:  # groups of images are sized without it
+        return
     with checks.running("bytes_per_replicate"):
         size = method.bytes_per_replicate(1000, DIMENSIONS, CONDITIONS, LATENTS)
         sized = isinstance(size, (int, np.integer)) and size > 0
-        checks.that(sized, f"{owner.__name__}.bytes_per_replicate is a whole number > 0, got {size!r}")
-    _Trial(checks, _quick(method), say).run()
-    return checks
+        name = type(method).__name__
+        checks.that(sized, f"{name}.bytes_per_replicate is a whole number > 0, got {size!r}")
 
 
 def _quick(method: Method) -> Method:
     """The method with less training: the contract does not depend on how good it is."""
     changes: dict[str, Any] = {}
     for name, spec in parameters_of(type(method)).items():
-        if name in _QUICK and spec.type is int and getattr(method, name) > _QUICK[name]:
+        if name in _QUICK and spec.type is int and not 0 < getattr(method, name) <= _QUICK[name]:
             changes[name] = max(_QUICK[name], int(spec.low or 0))
     return dataclasses.replace(method, **changes)
-
-
-def _dataset(seed: int, *, train: int = 240, secrets: int = 0) -> Dataset:
-    """A dataset of `_Small`.
-
-    Args:
-        seed: of the data.
-        train: number of training points.
-        secrets: another number gives other latents, labels and test data under the same training observations.
-    """
-    rng = np.random.default_rng([seed, 7])
-    mixing = rng.normal(size=(LATENTS, DIMENSIONS))
-    splits = []
-    for count in (train, 90, 60):
-        u = rng.permutation(np.arange(count) % CONDITIONS)
-        z = rng.normal(size=(count, LATENTS)) * (1 + u[:, None]) + u[:, None] * [1.0, -2.0]
-        x = (z + 0.1 * z**2) @ mixing + 0.05 * rng.normal(size=(count, DIMENSIONS))
-        splits.append(Split(x.astype(np.float32), u, z))
-    if secrets:
-        other = np.random.default_rng([seed, secrets])
-        splits = [Split(s.x, other.permutation(s.u), other.normal(size=(len(s.x), LATENTS))) for s in splits]
-    train_split, validation, test = splits
-    return Dataset(train_split, validation, test, CONDITIONS, family="normal")
 
 
 class _Trial:
     """Fits of one method, and what is wrong with them."""
 
-    def __init__(self, checks: Checks, method: Method, say: Callable[[str], None]) -> None:
+    def __init__(self, checks: Checks, method: Method, small: Small | SmallImages, say: Callable[[str], None]) -> None:
         self._checks = checks
+        self._small = small
         self._say = say
         self._method = method
         self._name = type(method).__name__
@@ -124,7 +101,7 @@ class _Trial:
 
     def run(self) -> None:
         """Try everything; what can't be tried because a fit failed is left out."""
-        data, randomness, begun = _dataset(0), GlobalRandomness(), time.monotonic()
+        data, randomness, begun = self._data(0), GlobalRandomness(), time.monotonic()
         fitted = self._fit(data)
         if (seconds := time.monotonic() - begun) > _LONG:
             more = 6 if self._method.replicated else 3
@@ -138,12 +115,15 @@ class _Trial:
             self._unseen(codes, data)
             self._sizes(fitted, codes, data.test)
         self._checks.made += 1
-        other = _dataset(1, train=157)
+        other = self._data(1, train=157)
         smaller = self._fit(other)
         if smaller is not None:
             self._outcome(smaller, other)
         if self._method.replicated:
             self._grouped(codes, data)
+
+    def _data(self, seed: int, train: int = 240, secrets: int = 0) -> Dataset:
+        return small_dataset(seed, train=train, secrets=secrets, image_shape=self._small.image_shape)
 
     def _fits(self, group: Sequence[Dataset]) -> Sequence[Fitted] | None:
         with self._checks.running(self._at):
@@ -189,7 +169,7 @@ class _Trial:
     def _untouched(self, data: Dataset, randomness: GlobalRandomness) -> bool:
         """A fit and its codes leave everything else as it was."""
         used = ", ".join(randomness.used())
-        kept = all(np.array_equal(s.x, t.x) for s, t in zip(data.splits, _dataset(0).splits, strict=True))
+        kept = all(np.array_equal(s.x, t.x) for s, t in zip(data.splits, self._data(0).splits, strict=True))
         drawn = self._checks.that(
             not used,
             f"{self._name} uses the random generator of the whole process ({used}): draw from `streams`",
@@ -218,7 +198,7 @@ class _Trial:
 
     def _unseen(self, codes: NDArray[Any], data: Dataset) -> None:
         """Other latents, and other labels where it does not use them, must change nothing."""
-        method, secret = self._method, _dataset(0, secrets=1)
+        method, secret = self._method, self._data(0, secrets=1)
         kept = [
             Split(s.x, s.u if method.uses_conditions else t.u, s.z if method.oracle else t.z)
             for s, t in zip(data.splits, secret.splits, strict=True)
@@ -249,7 +229,7 @@ class _Trial:
         """A replicate's numbers must not depend on which others it was trained with."""
         if "fit_group" in vars(type(self._method)):
             self._at = "fit_group"
-        fits = self._fits([data, _dataset(1), _dataset(2)])
+        fits = self._fits([data, self._data(1), self._data(2)])
         if fits is not None:
             same = np.array_equal(codes, self._codes(fits[0], data.test))
             self._checks.that(

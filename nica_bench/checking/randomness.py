@@ -12,7 +12,7 @@ __all__ = ["GlobalRandomness"]
 
 
 class GlobalRandomness:
-    """The generators that all code of a process shares, from now on: whoever uses or seeds them changes other results."""
+    """The generators that all code of a process shares: whoever uses or seeds them changes the results of others."""
 
     def __init__(self) -> None:
         self._before = _states()
@@ -23,7 +23,7 @@ class GlobalRandomness:
 
 
 def _states() -> dict[str, Any]:
-    name, keys, *rest = np.random.get_state(legacy=True)
+    name, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002 (to see that nobody uses it)
     found: dict[str, Any] = {"random": random.getstate(), "numpy.random": (name, np.asarray(keys).tobytes(), *rest)}
     if (torch := sys.modules.get("torch")) is not None:
         found["torch"] = torch.get_rng_state().numpy().tobytes()

@@ -77,7 +77,8 @@ def _tried(checks: Checks, scenario: Scenario) -> None:
         data = [scenario.generate(seed) for seed in (0, 0, 1)]
     used = ", ".join(randomness.used())
     if len(data) < 3 or not checks.that(
-        not used, f"{name}.generate uses the random generator of the whole process ({used}): draw from Streams(seed)",
+        not used,
+        f"{name}.generate uses the random generator of the whole process ({used}): draw from Streams(seed)",
         "generate",
     ):
         return
@@ -120,7 +121,9 @@ def _shapes(checks: Checks, scenario: Scenario, data: Dataset) -> None:
         checks.that(len(part.x) > 0, f"{name}: {split} is empty", "generate")
         if part.z is not None and len(part.z):
             still = np.flatnonzero(part.z.max(0) == part.z.min(0)).tolist()
-            checks.that(not still, f"{name}: latents {still} of {split} are constant: no code can find them", "generate")
+            checks.that(
+                not still, f"{name}: latents {still} of {split} are constant: no code can find them", "generate"
+            )
         floats = np.issubdtype(part.x.dtype, np.floating)
         checks.that(floats, f"{name}: x of {split} needs floating-point numbers, got {part.x.dtype}", "generate")
     seen = set(data.train.u.tolist())

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nica_bench.cli.console import Debug, Json, Out, say, tell
+from nica_bench.cli.console import Debug, Json, Out, counted, say, tell
 from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.merging import Conflict, Merged
 from nica_bench.merging import merge as merge_folders
@@ -111,10 +111,10 @@ def collect(
         figures = {"cells": packed.cells, "new": packed.new, "arrays": packed.arrays, "removed": packed.removed}
         typer.echo(json.dumps({"path": str(packed.path), **figures, "left": left}, indent=2))
         return
-    removed = f", {packed.removed} files removed" if remove else ""
+    removed = f", {counted(packed.removed, 'file')} removed" if remove else ""
     tell(
         [
-            f"{packed.path}: {packed.cells} cells, {packed.new} of them new, "
-            f"{packed.arrays} sets of arrays packed{removed}"
+            f"{packed.path}: {counted(packed.cells, 'cell')}, {packed.new} of them from files of their own, "
+            f"{counted(packed.arrays, 'set')} of arrays packed{removed}"
         ]
     )

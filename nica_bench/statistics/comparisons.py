@@ -67,9 +67,9 @@ def compare_all(
             incomplete = len(a.keys() | b.keys()) - len(shared)
             if incomplete:
                 some = "none is left" if not shared else f"{len(shared)} are compared"
+                lack = "dataset has" if incomplete == 1 else "datasets have"
                 notes.append(
-                    f"{block.scenario}: {incomplete} datasets have only one of {first.method} and {second.method}: "
-                    + some
+                    f"{block.scenario}: {incomplete} {lack} only one of {first.method} and {second.method}: " + some
                 )
             if not shared:
                 continue

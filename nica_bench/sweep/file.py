@@ -43,9 +43,9 @@ _KEYS = (
     "compile",
     "slurm",
 )
-_AT_THE_TOP = {key: "is a key of the whole sweep: it stands above the first [table]" for key in _KEYS}
+_AT_THE_TOP = dict.fromkeys(_KEYS, "is a key of the whole sweep: it stands above the first [table]")
 _ELSEWHERE = {
-    **{key: "stands in the table [slurm]" for key in Resources.keys()},
+    **dict.fromkeys(Resources.keys(), "stands in the table [slurm]"),
     **{key: f"is a flag of the command line: --{key}" for key in ("cluster", "attach", "detach", "yes", "poll")},
 }
 

@@ -109,7 +109,8 @@ def make_grid(file: SweepFile, flags: Flags, resources: Callable[[Resources], Re
             given.setdefault(method, resources(grid.resources or file.resources))
     check_names(texts, ())
     kept = list(texts) if chosen else fitting(texts, list(made))
-    return Made(list(made), kept, {**made, **texts}, given, seeds, inits, size)
+    every: list[tuple[Scenario | Method, str]] = [*made.items(), *texts.items()]
+    return Made(list(made), kept, dict(every), given, seeds, inits, size)
 
 
 def _size(grid: Grid, seeds: list[int] | None, inits: int | None) -> int:
@@ -144,7 +145,9 @@ def _check_parameters(methods: Sequence[Grid], file: SweepFile, flags: Flags) ->
             for key, value in values.items():
                 try:
                     if owner not in names:
-                        raise UsageError(f"{owner}.{key}: '{owner}' is not among the methods; {did_you_mean(owner, names)}")
+                        raise UsageError(
+                            f"{owner}.{key}: '{owner}' is not among the methods; {did_you_mean(owner, names)}"
+                        )
                     make_method(f"{names[owner]}[{key}={value}]")
                 except UsageError as error:
                     raise (file.error("parameter", str(error), f"{owner}.{key}") if from_file else error) from error

@@ -126,7 +126,9 @@ class Slurm(Cluster):
         """One call of squeue, and one of sacct where it is needed."""
         names = ",".join(a.name for a in arrays)
         try:
-            listed = _call("squeue", "--noheader", "--array", "--states=all", f"--name={names}", "--format=%F|%K|%T|%N|%r")
+            listed = _call(
+                "squeue", "--noheader", "--array", "--states=all", f"--name={names}", "--format=%F|%K|%T|%N|%r"
+            )
         except _NoAnswer:
             return None
         numbers = {a.number: a for a in arrays}

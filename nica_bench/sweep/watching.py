@@ -168,6 +168,7 @@ class Watch:
         # what does not fit before anything was begun will not fit the next time either
         too_small = look.status is Status.OOM and not begun_file(folder, index).exists()
         setting = Setting(str(self._store.folder), "cpu", False, tuple(sys.argv))
+        lost: dict[tuple[str, str], list[str]] = {}
         for key, text in list(o.missing[index].items()):
             status, why = look.status, look.why
             if key not in begun:
@@ -175,11 +176,16 @@ class Watch:
             try:
                 cell = text.make()
             except NicaBenchError as error:
-                self._say(f"{text.method} on {text.scenario}, seed {text.seed}: {why}; {error}")
+                lost.setdefault((text.method, text.scenario), []).append(
+                    why if str(error) in why else f"{why}; {error}"
+                )
             else:
                 record = failed_record(cell, status, why, setting, time.time())
                 o.records[key] = self._store.write(record)
             del o.missing[index][key]
+        for (method, scenario), causes in lost.items():
+            number = "1 cell" if len(causes) == 1 else f"{len(causes)} cells"
+            self._say(f"{method} on {scenario}: {number} can't have a record: {causes[0]}")
 
     def _read(self) -> None:
         """Take the records that came since the last look."""

@@ -113,6 +113,17 @@ def test_what_a_method_declares_wrong(tmp_path, flags, said):
     assert any(said in text for _, text in method(tmp_path, flags=flags)), said
 
 
+def test_a_method_for_images_is_tried_on_images(tmp_path):
+    flags = "skip = lambda self, scenario: None if scenario.image_shape else 'these are no images'"
+    assert method(tmp_path, flags=flags) == []
+    shapes = "assert observations.image_shape == (1, 8, 8); return Fitted(lambda x, u: x[:, :0], x.std(0))"
+    assert any("codes need shape" in text for _, text in method(tmp_path, shapes, flags))
+    said = []
+    (tmp_path / "mine.py").write_text(METHOD.format(body=GOOD, flags="skip = lambda self, scenario: 'it is Monday'"))
+    assert check_file(tmp_path / "mine.py", said.append).findings == []
+    assert said == ["Mine: not tried, for it takes neither small vectors (it is Monday) nor images (it is Monday)"]
+
+
 def test_a_method_that_mixes_its_replicates(tmp_path):
     flags = """replicated = True
     def fit_group(self, group, streams, session):

@@ -144,7 +144,11 @@ REFUSED = {
     "of slurm": (HEAD + "partition = 'main'", 3, "unknown key 'partition'; 'partition' stands in the table [slurm]"),
     "in slurm": (HEAD + "[slurm]\njobs = 3", 4, "unknown key 'slurm.jobs'; 'jobs' is a key of the whole sweep"),
     "flag": (HEAD + "cluster = 'slurm'", 3, "'cluster' is a flag of the command line"),
-    "below a table": ("[[scenario]]\nname='gauss-2of10'\nseeds = 3", 3, "no parameter 'seeds'; 'seeds' is a key of the"),
+    "below a table": (
+        "[[scenario]]\nname='gauss-2of10'\nseeds = 3",
+        3,
+        "no parameter 'seeds'; 'seeds' is a key of the",
+    ),
     "resources of a scenario": ("[[scenario]]\nname='gauss-2of10'\nslurm={gpus=1}\n", 3, "a scenario not"),
     "a scenario that is a number": ("scenario = ['gauss-2of10', 3]", 1, "scenario[1]: expected a name or a table"),
 }

@@ -42,7 +42,9 @@ def test_what_slurm_says_is_understood(no_slurm, sweep):
 
 
 def test_without_accounting_squeue_has_to_do_and_silence_is_an_end(no_slurm, sweep):
-    seen = asked(no_slurm, sweep, "7|0|TIMEOUT|n1|TimeLimit\n7|1|NODE_FAIL|n1|None\n7|2|FAILED|n1|NonZeroExitCode", None)
+    seen = asked(
+        no_slurm, sweep, "7|0|TIMEOUT|n1|TimeLimit\n7|1|NODE_FAIL|n1|None\n7|2|FAILED|n1|NonZeroExitCode", None
+    )
     assert [look.state for look in seen] == ["ended"] * 4
     assert [look.status for look in seen] == [Status.TIMEOUT, Status.KILLED, Status.KILLED, Status.KILLED]
     assert "not known to Slurm any more" in seen[3].why

@@ -1,0 +1,76 @@
+"""Small data on which methods are tried: vectors, and images for those that take nothing else."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from nica_bench.dataset import Dataset, Split
+from nica_bench.parameters import parameter
+from nica_bench.scenario import Scenario
+
+__all__ = ["CONDITIONS", "DIMENSIONS", "LATENTS", "Small", "SmallImages", "small_dataset"]
+
+LATENTS, DIMENSIONS, CONDITIONS = 2, 4, 3
+_IMAGE = (1, 8, 8)
+
+
+@dataclass(frozen=True)
+class Small(Scenario):
+    """Small data: Gaussian sources whose mean and scale depend on the condition, slightly bent and mixed."""
+
+    family: ClassVar[str] = "small"
+    equivalence: ClassVar[str] = "component-wise affine"
+
+    conditions: int = parameter(CONDITIONS, "number of conditions", low=1)
+    samples: int = parameter(240, "training points", low=1)
+
+    def generate(self, seed: int) -> Dataset:
+        """Make the dataset of a seed."""
+        return small_dataset(seed, train=self.samples, image_shape=self.image_shape)
+
+
+@dataclass(frozen=True)
+class SmallImages(Small):
+    """The same as images of 8 x 8 pixels."""
+
+    family: ClassVar[str] = "small-images"
+    sized: ClassVar[bool] = False
+
+    latents: int = LATENTS
+    dimensions: int = math.prod(_IMAGE)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """One channel, 8 x 8."""
+        return _IMAGE
+
+
+def small_dataset(
+    seed: int, *, train: int = 240, secrets: int = 0, image_shape: tuple[int, int, int] | None = None
+) -> Dataset:
+    """A dataset of `Small`.
+
+    Args:
+        seed: of the data.
+        train: number of training points.
+        secrets: another number gives other latents, labels and test data under the same training observations.
+        image_shape: of images; None for vectors.
+    """
+    rng = np.random.default_rng([seed, 7])
+    dimensions = DIMENSIONS if image_shape is None else math.prod(image_shape)
+    mixing = rng.normal(size=(LATENTS, dimensions))
+    splits = []
+    for count in (train, 90, 60):
+        u = rng.permutation(np.arange(count) % CONDITIONS)
+        z = rng.normal(size=(count, LATENTS)) * (1 + u[:, None]) + u[:, None] * [1.0, -2.0]
+        x = (z + 0.1 * z**2) @ mixing + 0.05 * rng.normal(size=(count, dimensions))
+        splits.append(Split(x.astype(np.float32), u, z))
+    if secrets:
+        other = np.random.default_rng([seed, secrets])
+        splits = [Split(s.x, other.permutation(s.u), other.normal(size=(len(s.x), LATENTS))) for s in splits]
+    train_split, validation, test = splits
+    return Dataset(train_split, validation, test, CONDITIONS, family="normal", image_shape=image_shape)
