@@ -205,7 +205,8 @@ def _look(found: tuple[str, str] | None, waits: str, array: Array, index: int, f
         words = last_words(folder / array.name, job)
         if "timed-out too many times" in words:
             again = array.resources.requeues
-            return Look("ended", Status.TIMEOUT, f"job {job} reached its time limit {again + 1} times")
+            times = "once" if again == 0 else f"{again + 1} times"
+            return Look("ended", Status.TIMEOUT, f"job {job} reached its time limit {times}")
         if not words and _ran_out(folder / array.name, job):
             return Look("ended", Status.OOM, f"job {job} ended{where}: OUT_OF_MEMORY")
         why += f", {words}" if words else ""
