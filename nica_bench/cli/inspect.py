@@ -13,6 +13,7 @@ import typer
 from rich import box
 from rich.table import Table
 
+from nica_bench.again import command_again
 from nica_bench.cli.console import Debug, Json, Out, listing, out, tell
 from nica_bench.cli.experiment import about, about_lines
 from nica_bench.cli.flags import flag_of, scenario_with
@@ -248,14 +249,5 @@ def show(
     rows += [[name, str(source[name])] for name in ("host", "cpu", "device", "python", "ended") if name in source]
     rows.append(["arrays", ", ".join(record.arrays["names"]) if record.arrays else "none"])
     listing(rows)
-    typer.echo(f"\n# computes it again:\n{_again(record)}")
-
-
-def _again(record: Record) -> str:
-    """The command that computes a cell again."""
-    spec = record.spec
-    method = f"'{spec.method_label}'"
-    _, plus, digest = spec.method_version.partition("+")
-    if plus:  # the file is known by its hash; its path is in the command that made the record
-        method = f"FILE.py  # the file whose SHA-256 begins with {digest}, in: {record.provenance.get('command')}"
-    return f"nica-bench run -s '{spec.scenario_label}' --seeds {spec.seed} --inits {spec.init + 1} --force -m {method}"
+    again = command_again(spec, str(spec.seed), spec.init + 1, "--force", made_by=record.provenance.get("command"))
+    typer.echo(f"\n# computes it again:\n{again}")

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from nica_bench.cli.console import Debug, Json, Out, Session, err, out, say, tell
+from nica_bench.cli.console import Debug, Json, Out, Session, counted, err, out, say, tell
 from nica_bench.cli.experiment import verdict_lines, verdicts_json, without
 from nica_bench.cli.flags import scenario_with
 from nica_bench.cli.progress import cells_text, reporting
@@ -141,7 +141,7 @@ def run(
         if wanted:
             tell(verdict_lines(wanted, verdicts))
     failed = tell_failures(records)
-    typer.echo(f"{len(records)} records in {store.cells}", err=json_)
+    typer.echo(f"{counted(len(records), 'record')} in {store.cells}", err=json_)
     for line in _draw(plan, records) if figures else ():
         typer.echo(line, err=json_)
     if failed:

@@ -181,6 +181,10 @@ def sweep(
     if dry_run:
         print_plan(made, Store.preview(folder), again, everything, cluster)
         return
+    if cluster != "slurm" and manner.device not in ("auto", "cpu"):
+        from nica_bench.training.device import resolve_device
+
+        resolve_device(manner.device)
     CLUSTERS[cluster]().check(dict.fromkeys(made.resources.values()))
     store = Store.open(folder)
     with watching(store):
@@ -268,5 +272,10 @@ def _tables(store: Store, records: Sequence[Record], metrics: Sequence[str]) -> 
     if not metrics or not records:
         rows = rows_of(records, arrays=lambda r: store.arrays(r.key))
         return [scores_table(name, found) for name, found in rows.items()]
-    collection = Collection(tuple(records))
-    return [t for metric in metrics for t in table_kind("scores").build(collection, Query(metric, (), 0.95))[0]]
+    tables: list[Table] = []
+    for metric in metrics:
+        try:
+            tables += table_kind("scores").build(Collection(tuple(records)), Query(metric, (), 0.95))[0]
+        except UsageError as error:  # what was computed is shown all the same
+            say(f"note: no table of {metric}: {error}")
+    return tables or _tables(store, records, ())

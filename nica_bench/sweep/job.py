@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from nica_bench.registry import make_method, make_scenario
 from nica_bench.reporter import Reporter
 from nica_bench.store import Store
 from nica_bench.sweep.packing import family_of
-from nica_bench.work import Setting
+from nica_bench.work import Setting, failed_record
 
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
@@ -237,4 +238,16 @@ class SweepJob:
 
         setting = replace(self.setting, device=resolve_device(self.setting.device))
         for group in grouped(cells, 1, float("inf"), family_of, self.largest):
-            run_group(group, setting, lambda kind, value: None)
+            try:
+                run_group(group, setting, lambda kind, value: None)
+            except SystemExit as error:
+                self._leaves(group, setting, error)
+
+    def _leaves(self, group: Group, setting: Setting, error: SystemExit) -> None:
+        """Rows for cells whose method would have ended this process."""
+        store = Store.open(setting.out)
+        left = {text.key for text in self._left(store)}
+        for cell in group.cells:
+            if cell.spec.key in left:
+                message = f"the method ended its process: exit code {error.code or 0}"
+                store.write(failed_record(cell, Status.KILLED, message, setting, time.time()))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import shlex
 import statistics
 from collections.abc import Iterable
 from typing import Any
 
+from nica_bench.again import command_again
 from nica_bench.collection import Collection
 from nica_bench.difficulty import DIFFICULTY
 from nica_bench.record import Record, Status
@@ -127,11 +127,8 @@ _FAILURE_COLUMNS = (
 
 def command_of(series: Series) -> str:
     """The command that makes the records of a series again, for a shell."""
-    spec = series.first.spec
     seeds = seed_text([seed for seed, _ in series.records])
-    method = spec.method_label
-    inits = f" --inits {max(series.inits) + 1}" if max(series.inits) else ""
-    return f"nica-bench run -s {shlex.quote(spec.scenario_label)} -m {shlex.quote(method)} --seeds {seeds}{inits}"
+    return command_again(series.first.spec, seeds, max(series.inits) + 1)
 
 
 def _reproduce(collection: Collection, query: Query) -> Answer:

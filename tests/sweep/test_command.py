@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 
 import pytest
+import torch
 
 from cli_helpers import SMALL, end, nica, records, start, wait_for, write_method
 from nica_bench.store import Store
@@ -62,6 +64,32 @@ def test_a_local_sweep_outlives_its_submitter_and_is_cancelled(tmp_path):
     assert done.returncode == 3
     assert "killed: endless" in done.stderr
     assert len(records(tmp_path / "other")) == 4
+
+
+def test_a_scenario_of_a_file_and_a_method_that_leaves(tmp_path):
+    text = files("nica_bench.templates").joinpath("scenario.txt").read_text()
+    text = text.replace("$name", "mine").replace("$class_name", "Mine").replace("$title", "Mine")
+    (tmp_path / "scenario.py").write_text(text)
+    leaves = write_method(tmp_path, "leaves", "sys.exit(0)")
+    (tmp_path / "sweep.toml").write_text('metrics = ["bits"]\nout = "out"\nseeds = 0\n')
+    asked = ["-s", "./scenario.py:2of4[samples=300,held_out=100]", "-m", "raw-x", *leaves]
+    done = nica("sweep", "sweep.toml", *asked, "--cluster", "debug", cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert "killed: leaves on mine-2of4" in done.stderr
+    assert "the method ended its process: exit code 0" in done.stderr
+    assert "note: no table of bits: no record has the metric" in done.stderr
+    assert "raw-x" in done.stdout  # the usual table
+    made = records(tmp_path / "out")
+    assert {key[0]: record["status"] for key, record in made.items()} == {"raw-x": "ok", "leaves": "killed"}
+    shown = nica("show", made["leaves", 0, 0]["key"], "--out", "out", cwd=tmp_path).stdout.splitlines()[-1]
+    command, _, comment = shown.partition("  # ")
+    scenario, method = "'./SCENARIO.py:2of4[samples=300,held_out=100]'", "./METHOD.py"
+    assert command == f"nica-bench run -s {scenario} -m {method} --seeds 0 --force"
+    assert comment.count("the file whose SHA-256 begins with") == 2
+    if not torch.cuda.is_available():
+        done = nica("sweep", "sweep.toml", *asked, "--device", "cuda", "--out", "none", cwd=tmp_path)
+        assert (done.returncode, "'cuda' is not available here" in done.stderr) == (2, True)
+        assert not (tmp_path / "none").exists()
 
 
 def test_init_and_dry_run(tmp_path):
