@@ -108,6 +108,17 @@ class ClassConditionalFlow(TorchMethod):
         loss = self.code_losses(model, w, batch.onehot, batch.progress).sum(1)
         return loss if log_det is None else loss - log_det.mean(-1)
 
+    def test_loss(self, model: nn.Module, batch: Batch, train: Batch) -> Tensor:
+        """The same of test data, under the class moments of the training data's codes."""
+        from nica_bench.training.moments import gaussian_losses_after
+
+        if self.moments == "learned":
+            return self.loss(model, batch)
+        w, log_det = self.codes(model, batch.x)
+        train_w, _ = self.codes(model, train.x)
+        loss = gaussian_losses_after(w, batch.onehot, train_w, train.onehot).sum(1)
+        return loss if log_det is None else loss - log_det.mean(-1)
+
     def encode(self, model: nn.Module, x: Tensor, onehot: Tensor) -> Tensor:
         """Codes w = g^{-1}(x), shape (R, D, B)."""
         return self.codes(model, x)[0]
@@ -245,6 +256,10 @@ class MatchedGIN(GIN):
         if progress < self.warm:
             return super().code_losses(model, w, onehot, progress)
         return BASES[cast("str", model.family)](w, onehot).to(w.dtype)
+
+    def test_loss(self, model: nn.Module, batch: Batch, train: Batch) -> Tensor:
+        """The loss: the families' parameters are those that fit the data best that it is asked about."""
+        return self.loss(model, batch)
 
     def rankings(self, model: nn.Module, x: Tensor, onehot: Tensor) -> dict[str, Tensor]:
         """The entropy power's standard deviation before GIN's rankings."""

@@ -105,6 +105,15 @@ class ImageFlowMethod(TorchMethod):
         loss = gaussian_losses(w, batch.onehot).sum(1)
         return loss if model.volume_preserving else loss - log_det.mean(-1)
 
+    def test_loss(self, model: nn.Module, batch: Batch, train: Batch) -> Tensor:
+        """The same of test images, under the class moments of the training images' codes."""
+        from nica_bench.training.moments import gaussian_losses_after
+
+        w, log_det = self.codes(model, batch.x)
+        train_w, _ = self.codes(model, train.x)
+        loss = gaussian_losses_after(w, batch.onehot, train_w, train.onehot).sum(1)
+        return loss if model.volume_preserving else loss - log_det.mean(-1)
+
     def encode(self, model: nn.Module, x: Tensor, onehot: Tensor) -> Tensor:
         """Codes w = g^{-1}(x), shape (R, D, B)."""
         return self.codes(model, x)[0]

@@ -92,10 +92,7 @@ def score_without_latents(
 
 
 def _loss(method: Method, fitted: Fitted, test: Split, streams: Streams) -> float | None:
-    """Loss of the test images with `IMAGE_NOISE`, the same for all methods whatever theirs; None where not finite.
-
-    A flow takes its class moments from the images that it is asked about, as in training.
-    """
+    """Loss of the test images with `IMAGE_NOISE`, the same for all methods whatever theirs; None where not finite."""
     assert fitted.loss is not None, "the caller has looked"
     x = _noisy(test.x, streams.numpy("evaluation noise of the loss"))
     value = fitted.loss(x, test.u if method.uses_conditions else None)

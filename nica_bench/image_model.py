@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,9 @@ from nica_bench.metrics import top_codes
 from nica_bench.program import Program
 from nica_bench.record import Record, Status
 from nica_bench.registry import make_method, make_scenario
+from nica_bench.statistics import Block
 
-__all__ = ["ImageModel", "image_model"]
+__all__ = ["ImageModel", "fits_to_draw", "image_model"]
 
 _ARRAYS = ("importance", "class_means", "class_sds", "example_x", "example_u")
 
@@ -96,4 +98,36 @@ def image_model(collection: Collection, record: Record) -> ImageModel:
         lambda x, u: codec.encode(x.astype(np.float32), u if method.uses_conditions else None),
         codec.decode,
         codec.program,
+    )
+
+
+def fits_to_draw(block: Block, arrays: Callable[[Record], Mapping[str, NDArray[Any]]]) -> list[Record]:
+    """The fit of each method that stands for it where images are drawn, in the order of preference.
+
+    It is the first dataset's first initialisation that finished, of methods whose records hold class moments. Methods
+    that rank codes by their own sd within classes, as volume preserving flows do, come first; among these and among the
+    others the order is that of their bits, lowest first.
+
+    Args:
+        block: the records of one scenario.
+        arrays: of a record by name, none where they cannot be read.
+    """
+    found = []
+    for series in block.series:
+        ok = [r for _, r in sorted(series.records.items()) if r.status is Status.OK and _has_moments(r)]
+        if ok:
+            bits = [v for r in ok if (v := r.scores.get("bits")) is not None]
+            ranked_by_sd = _ranks_by_sd(arrays(ok[0]))
+            found.append((not ranked_by_sd, float(np.median(bits)) if bits else math.inf, series.method, ok[0]))
+    return [record for *_, record in sorted(found, key=lambda entry: entry[:3])]
+
+
+def _has_moments(record: Record) -> bool:
+    return {"class_means", "example_x"} <= set((record.arrays or {}).get("names", ()))
+
+
+def _ranks_by_sd(arrays: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether the method's own ranking is the sd of its codes within classes."""
+    return "ranking_within_class_sd" in arrays and np.array_equal(
+        arrays["importance"], arrays["ranking_within_class_sd"]
     )

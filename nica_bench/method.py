@@ -86,7 +86,7 @@ class Fitted:
         rankings: other rankings by name, shape (D',) each, kept beside the codes.
         heldout_loss: loss on validation data, where the method has one; nats per observed dimension for densities.
         loss: the same of any observations x (N, D) and conditions u (N,), or None where the method does not use them,
-            as they are, without noise of the method's own.
+            as they are, without noise of the method's own; whatever is estimated for it comes from training data.
         training: facts of the fit for the record: steps, learnable parameters, ...
         loss_curve: training loss at every step, shape (steps,).
         diverged: why the fit is of no use although it ended, or None.

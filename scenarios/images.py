@@ -25,6 +25,7 @@ class ImageScenario(Scenario):
     The test images are fixed where they are published; validation is split off the rest, anew for each seed.
     """
 
+    version: ClassVar[str] = "2"
     sized: ClassVar[bool] = False
     equivalence: ClassVar[str] = "component-wise affine"
     default_seeds: ClassVar[str] = "0"

@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import norm
 
 from nica_bench.method import FitSession
 from nica_bench.registry import make_method, make_scenario, method_types
 from nica_bench.seeds import Streams
 from nica_bench.training.data import Batch, Shape
 from nica_bench.training.loop import train
-from nica_bench.training.moments import class_moments, gaussian_losses
+from nica_bench.training.moments import class_moments, gaussian_losses, gaussian_losses_after
 from nica_bench.training.noise import Noise
 from nica_bench.training.schedules import Cosine, TwoPhase
 
@@ -100,6 +101,20 @@ def test_class_moments_agree_with_numpy_and_leave_small_classes_out():
                 loss += members.shape[1] / 50 * 0.5 * np.log(members.var(1)).sum()
         loss += 0.5 * 3 * (1 + np.log(2 * np.pi))
         assert gaussian_losses(w, onehot)[r].sum() == pytest.approx(loss, rel=1e-12)
+
+
+def test_codes_under_the_moments_of_others_are_worth_what_scipy_says():
+    generator = torch.Generator().manual_seed(0)
+    train, test = (torch.randn(2, 3, N, generator=generator, dtype=torch.float64) for N in (40, 30))
+    train_u, u = torch.arange(40) % 2, torch.arange(30) % 2
+    train_u[0], u[0] = 2, 2  # a class of which one training code is known
+    train_onehot, onehot = (torch.nn.functional.one_hot(v, 4).mT.double().expand(2, -1, -1) for v in (train_u, u))
+    found = gaussian_losses_after(test, onehot, train, train_onehot)
+    for r in range(2):
+        known = [train[r][:, train_u == k].numpy() for k in range(3)]
+        sds = [members.std(1) if members.shape[1] > 1 else 1.0 for members in known]
+        each = [norm.logpdf(test[r][:, i], known[k].mean(1), sds[k]) for i, k in enumerate(u)]
+        np.testing.assert_allclose(found[r], -np.mean(each, axis=0), rtol=1e-10)
 
 
 def test_a_diverging_replicate_is_frozen_and_the_others_go_on():

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from nica_bench.collection import Collection
 from nica_bench.errors import UsageError
 from nica_bench.figures.image_codes import STEPS, examples, heat, known_classes, moved, restyled, sampled, top_only
 from nica_bench.figures.mosaic import Tiles, sheet
 from nica_bench.figures.style import Drawing, Request
-from nica_bench.image_model import ImageModel, image_model
-from nica_bench.record import Record, Status
+from nica_bench.image_model import ImageModel, fits_to_draw, image_model
+from nica_bench.record import Record
 from nica_bench.seeds import Streams
 from nica_bench.statistics import Block
 from nica_bench.store import StoreError
@@ -147,23 +142,21 @@ def draw_reconstructions(request: Request) -> Drawing:
 
 
 def chosen_model(request: Request) -> tuple[ImageModel, str]:
-    """The model that is drawn, and its name for a heading.
-
-    It is the first dataset's first initialisation of a method whose codes lead back to images, on the first scenario
-    of images: of those that rank codes by their own sd, as volume preserving flows do, the one with the lowest bits,
-    else of all.
+    """The model that is drawn, and its name for a heading: of `fits_to_draw` on the first scenario of images, the first
+    whose codes lead back to images.
 
     Raises:
         UsageError: if there is none.
     """
-    blocks = [block for block in request.blocks if _candidates(request, block)]
+    blocks = [block for block in request.blocks if fits_to_draw(block, request.arrays)]
     if not blocks:
         raise UsageError(
             "these records hold no model of images; `nica-bench run` of digits, mnist or emnist makes some"
         )
     reasons: list[str] = []
     hint = ""
-    for method, record in _candidates(request, blocks[0]):
+    for record in fits_to_draw(blocks[0], request.arrays):
+        method = record.spec.method_label
         try:
             model = image_model(request.collection, record)
         except StoreError as error:  # it should be there
@@ -180,29 +173,6 @@ def chosen_model(request: Request) -> tuple[ImageModel, str]:
             _tell(request, blocks, method, record)
             return model, f"{method} on {blocks[0].scenario}"
     raise UsageError(f"no model of {blocks[0].scenario} can be drawn: {reasons[0]}{hint}")
-
-
-def _candidates(request: Request, block: Block) -> list[tuple[str, Record]]:
-    """The first finished record of each method that says moments of its classes, in the order of preference."""
-    found = []
-    for series in block.series:
-        ok = [r for _, r in sorted(series.records.items()) if r.status is Status.OK and _has_moments(r)]
-        if ok:
-            bits = [v for r in ok if (v := r.scores.get("bits")) is not None]
-            by_sd = _ranks_by_sd(request.arrays(ok[0]))
-            found.append((not by_sd, float(np.median(bits)) if bits else math.inf, series.method, ok[0]))
-    return [(method, record) for _, _, method, record in sorted(found, key=lambda entry: entry[:3])]
-
-
-def _ranks_by_sd(arrays: Mapping[str, NDArray[Any]]) -> bool:
-    """Whether the method's own ranking is the sd of its codes within classes."""
-    return "ranking_within_class_sd" in arrays and np.array_equal(
-        arrays["importance"], arrays["ranking_within_class_sd"]
-    )
-
-
-def _has_moments(record: Record) -> bool:
-    return {"class_means", "example_x"} <= set((record.arrays or {}).get("names", ()))
 
 
 def _tell(request: Request, blocks: list[Block], method: str, record: Record) -> None:

@@ -32,8 +32,8 @@ MOST_PANELS = 12
 
 _MARKERS = "osD^vPX<>*p"
 # Okabe & Ito 2008, "Color universal design", in an order that keeps neighbours apart; no black and no yellow, which
-# vanish on a dark and on a white page.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# vanish on a dark and on a white page; in their place two of Tol's muted scheme (SRON/EPS/TN/09-002).
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933")
 # Between the grey that a white page and the one that a dark page needs.
 _GREY = "#808080"
 _FLOOR_DASHES: Sequence[Any] = ((0, (4, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2)))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib import resources
 from typing import Any
 
@@ -14,12 +15,12 @@ from numpy.typing import NDArray
 
 from nica_bench.collection import Collection
 from nica_bench.errors import NicaBenchError, UsageError
-from nica_bench.image_model import ImageModel, image_model
+from nica_bench.image_model import ImageModel, fits_to_draw, image_model
 from nica_bench.program import Program
-from nica_bench.record import Record, Status
+from nica_bench.record import Record
 from nica_bench.registry import make_scenario
 from nica_bench.statistics import Block
-from nica_bench.tables.blind import blind_rows
+from nica_bench.store import StoreError
 from nica_bench.tables.table import number
 
 __all__ = ["explorer", "explorer_markup"]
@@ -31,8 +32,8 @@ LEAST_SLIDERS, MOST_SLIDERS = 10, 20
 def explorer(collection: Collection, block: Block, place: int, room: int) -> tuple[str, list[str]]:
     """The explorer of a scenario of images whose latents nobody knows.
 
-    One model is exported, weights in float16: of the methods that preserve volume, whose dimensions their own sd ranks,
-    the one with the fewest bits, else of all methods; of its fits the first.
+    One model is exported, weights in float16: the one that the figures draw, or where that can't be exported the next
+    of `fits_to_draw`.
 
     Args:
         collection: where weights and arrays are.
@@ -47,16 +48,12 @@ def explorer(collection: Collection, block: Block, place: int, room: int) -> tup
         return "", []
     found: tuple[ImageModel, Program] | None = None
     reasons: list[str] = []
-    for record in _candidates(block):
+    for record in fits_to_draw(block, partial(_arrays, collection)):
         try:
-            model, program = _exportable(collection, record)
+            found = _exportable(collection, record)
+            break
         except NicaBenchError as error:
             reasons.append(str(error))
-            continue
-        if found is None or program.volume_preserving:
-            found = model, program
-        if program.volume_preserving:
-            break
     if found is None:
         why = reasons[0] if reasons else "no method finished"
         return "", [f"{block.scenario}: no explorer of its images: {why}"]
@@ -74,13 +71,12 @@ def _of_images(block: Block) -> bool:
         return any(r.truth.get("images") for s in block.series for r in s.records.values())
 
 
-def _candidates(block: Block) -> Iterator[Record]:
-    """The first finished record of each method, in the order of the table; no floors."""
-    series = {s.method: s for s in block.series}
-    for row in blind_rows(block, None):
-        if row["kind"] == "method":
-            records = series[row["method"]].records
-            yield from [records[key] for key in sorted(records) if records[key].status is Status.OK][:1]
+def _arrays(collection: Collection, record: Record) -> Mapping[str, NDArray[Any]]:
+    """None where they are broken: `image_model` says so."""
+    try:
+        return collection.arrays(record)
+    except StoreError:
+        return {}
 
 
 def _exportable(collection: Collection, record: Record) -> tuple[ImageModel, Program]:

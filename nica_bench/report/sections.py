@@ -191,15 +191,14 @@ KNOWN = (
 )
 UNKNOWN = (
     "Where nobody knows the latents nothing is compared with them. bits is the density of the test images, in bits a "
-    "dimension, with noise of .01 added so that pixels that never change have one; fewer are better. Flows take their "
-    "class moments from these images. The knee is where the method's own ranking falls off: its largest log gap past "
-    "the first five. The ranking is the sd of the codes, within classes for the flows, but for a compressible flow, "
-    "which ranks by what a code does to the image. Rules for a knee disagree on real images, so its interval runs "
-    "from the smallest to the largest of five; moved is how far the knee of the codes' sd went over the last half of "
-    "training. bayes is the accuracy of naive Bayes, with class-conditional normal densities, on test images; probe "
-    "that of a linear probe on the leading codes. again is what identifiability can be checked by without a truth: "
-    "the mean correlation of the leading codes of two initialisations on the same test images, matched one to one, "
-    "beside its chance level."
+    "dimension, with noise of .01 added so that pixels that never change have one; fewer are better. The knee is where "
+    "the method's own ranking falls off: its largest log gap past the first five. The ranking is the sd of the codes, "
+    "within classes for the flows, but for a compressible flow, which ranks by what a code does to the image. Rules "
+    "for a knee disagree on real images, so its interval runs from the smallest to the largest of five; moved is how "
+    "far the knee of the codes' sd went over the last half of training. bayes is the accuracy of naive Bayes, with "
+    "class-conditional normal densities, on test images; probe that of a linear probe on the leading codes. again is "
+    "what identifiability can be checked by without a truth: the mean correlation of the leading codes of two "
+    "initialisations on the same test images, matched one to one, beside its chance level."
 )
 
 

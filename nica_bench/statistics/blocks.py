@@ -22,7 +22,7 @@ from nica_bench.statistics.outcomes import Floor, Outcomes
 from nica_bench.statistics.quantities import Quantity
 from nica_bench.statistics.series import Cell, Series, labelled
 
-__all__ = ["Block", "blocks_of", "dimensions_of", "latents_of", "seed_text"]
+__all__ = ["Block", "blocks_of", "dimensions_of", "in_order", "latents_of", "seed_text"]
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def blocks_of(records: Iterable[Record]) -> tuple[list[Block], list[str]]:
         records: no key twice.
 
     Returns:
-        Blocks in the order of their first records, and notes, a line each.
+        Blocks by the name and the parameters of their scenarios, numbers in their order, and notes, a line each.
     """
     records, notes = _asked(records)
     blocks = []
@@ -165,9 +165,20 @@ def blocks_of(records: Iterable[Record]) -> tuple[list[Block], list[str]]:
             for method, mine in labelled(members, "method", notes).items()
         ]
         blocks.append(Block(scenario, tuple(sorted(series, key=lambda s: (not s.is_method, s.oracle, s.method)))))
+    blocks.sort(key=_place)
     for block in blocks:
         notes += block.notes()
     return blocks, list(dict.fromkeys(notes))
+
+
+def in_order(value: object) -> tuple[float, str]:
+    """What to sort by: numbers in their order, before texts in theirs."""
+    return (float(value), "") if isinstance(value, int | float) else (math.inf, str(value))
+
+
+def _place(block: Block) -> tuple[object, ...]:
+    name = [in_order(int(part) if part.isdecimal() else part) for part in re.split(r"(\d+)", block.spec.scenario)]
+    return name, [(key, in_order(value)) for key, value in sorted(block.spec.scenario_parameters.items())]
 
 
 def _asked(records: Iterable[Record]) -> tuple[list[Record], list[str]]:

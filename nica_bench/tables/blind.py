@@ -27,10 +27,9 @@ LEGEND = (
     "dimension. knee: number of latents by the largest log gap past the first five of the method's own ranking, in [] "
     "the smallest and largest of five rules (--kind knees). moved: how far the knee of the codes' sd moved over the "
     "last half of training. Of several initialisations the lower median, the union of the intervals, the largest "
-    "movement. bits: of the test images with noise .01, a dimension; flows take their class moments from these "
-    "images. bayes: accuracy of naive Bayes on all codes, and on the leading 22. probe: of a linear probe on the "
-    "leading 22. again: mean correlation with the leading codes of another initialisation, in () its chance level, "
-    "and of how many codes."
+    "movement. bits: of the test images with noise .01, a dimension. bayes: accuracy of naive Bayes on all codes, and "
+    "on the leading 22. probe: of a linear probe on the leading 22. again: mean correlation with the leading codes of "
+    "another initialisation, in () its chance level, and of how many codes."
 )
 NAMES = (
     "bits",

@@ -24,6 +24,7 @@ from nica_bench.statistics import (
     quantity,
     wilson,
 )
+from nica_bench.statistics.blocks import in_order
 from nica_bench.statistics.frames import told_letters
 from nica_bench.tables.blind import Arrays, blind_rows, blind_table
 from nica_bench.tables.query import Query, TableKind
@@ -224,7 +225,7 @@ def _metric_table(title: str, by: Sequence[str], blocks: Sequence[Block], wanted
     sign = 1.0 if wanted.higher_is_better is False else -1.0
     at = [key for key in by if key != "method"]
     rows.sort(
-        key=lambda r: (*(_ordered(r[k]) for k in at), *_rank({**r, "mcc": None})[:3], sign * _or_zero(r["median"]))
+        key=lambda r: (*(in_order(r[k]) for k in at), *_rank({**r, "mcc": None})[:3], sign * _or_zero(r["median"]))
     )
     columns = [Column(key, _cell(key), right=False, wrap=key == "scenario") for key in by]
     columns += [
@@ -249,11 +250,6 @@ def _metric_table(title: str, by: Sequence[str], blocks: Sequence[Block], wanted
     return Table(
         title, columns, rows, caption, lambda r: _section(r) if not at else r[at[0]], lambda r: bool(r["best"])
     )
-
-
-def _ordered(value: Any) -> tuple[float, str]:
-    """Numbers in their order, before texts in theirs."""
-    return (float(value), "") if isinstance(value, int | float) else (math.inf, str(value))
 
 
 def _members(by: Sequence[str], blocks: Sequence[Block]) -> dict[tuple[Any, ...], list[Member]]:

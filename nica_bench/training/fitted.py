@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nica_bench.dataset import Floats, Integers
+from nica_bench.dataset import IMAGE_NOISE, Floats, Integers, Observations
 from nica_bench.seeds import Streams
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from nica_bench.training.data import Batch
     from nica_bench.training.method import TorchMethod
 
 __all__ = ["FittedModel"]
 
 CHUNK = 10_000
 """Points encoded at once: one size for all, so that codes don't depend on who asks."""
+MOMENTS_OF = 10_000
+"""Most training points whose codes' class moments a density of test points is made with."""
 
 
 class FittedModel:
@@ -32,14 +35,24 @@ class FittedModel:
         replicate: which of them.
         conditions: K.
         device: where the model is.
+        train: what it was trained on, where that is known.
     """
 
-    def __init__(self, method: TorchMethod, model: nn.Module, replicate: int, conditions: int, device: str) -> None:
+    def __init__(
+        self,
+        method: TorchMethod,
+        model: nn.Module,
+        replicate: int,
+        conditions: int,
+        device: str,
+        train: Observations | None = None,
+    ) -> None:
         self._method = method
         self._model = model
         self._replicate = replicate
         self._conditions = conditions
         self._device = device
+        self._train = train
 
     @cached_property
     def _cut(self) -> nn.Module:
@@ -56,15 +69,30 @@ class FittedModel:
         """Args: as of `encode`. Returns: nats a dimension of all of them at once, with no noise added."""
         import torch
 
+        with torch.no_grad():
+            losses: Tensor = self._method.test_loss(self._cut, self._batch(x, u), self._batch(*self._training_points()))
+        return losses[0].item() / int(x.shape[1])
+
+    def _training_points(self) -> tuple[Floats, Integers | None]:
+        """Some training observations and their conditions, with the noise of images that are scored."""
+        assert self._train is not None, "a fit that is rebuilt from its weights has no loss"
+        x, u = self._train.train_x, self._train.train_u
+        rows = np.linspace(0, len(x) - 1, min(len(x), MOMENTS_OF)).astype(np.intp)
+        few = x[rows]
+        if self._train.image_shape is not None:
+            noise = Streams(0).numpy("class moments").standard_normal(few.shape, np.float32)
+            few = few + np.float32(IMAGE_NOISE) * noise
+        return few, None if u is None else u[rows]
+
+    def _batch(self, x: Floats, u: Integers | None) -> Batch:
+        """The same points, as they are, for each replicate."""
         from nica_bench.training.data import Batch, stack
         from nica_bench.training.noise import Noise
 
-        R, D = self._method.smallest_group, int(x.shape[1])
+        R, D = self._method.smallest_group, x.shape[1]
         data = stack([x], [u], self._conditions, self._device).expand(R, -1, -1)
         noise = Noise([Streams(0)] * R, self._device, "test").without("augmentation")
-        with torch.no_grad():
-            batch = Batch(data[:, :D].contiguous(), data[:, D:].contiguous(), noise)
-            return float(self._method.loss(self._cut, batch)[0]) / D
+        return Batch(data[:, :D].contiguous(), data[:, D:].contiguous(), noise)
 
     def encode(self, x: Floats, u: Integers | None) -> Floats:
         """Args: x, shape (N, D); u, shape (N,), or None. Returns: codes, shape (N, D')."""

@@ -74,6 +74,18 @@ class TorchMethod(Method):
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Loss of a batch, shape (R,), in nats; a replicate's loss depends on its own numbers alone."""
 
+    def test_loss(self, model: nn.Module, batch: Batch, train: Batch) -> Tensor:
+        """Loss of data that was not trained on, shape (R,), in nats.
+
+        A loss that estimates something from its own batch takes it from the training data here.
+
+        Args:
+            model: that was trained.
+            batch: the data; its noise adds nothing to them, nor does that of `train`.
+            train: some of the training data.
+        """
+        return self.loss(model, batch)
+
     @abstractmethod
     def encode(self, model: nn.Module, x: Tensor, onehot: Tensor) -> Tensor:
         """Codes (R, D', B) of observations (R, D, B) under conditions (R, K, B)."""
@@ -166,7 +178,7 @@ class TorchMethod(Method):
         importance = next(iter(rankings.values()))
         return [
             Fitted(
-                encode=(fitted := FittedModel(self, model, r, K, device)).encode,
+                encode=(fitted := FittedModel(self, model, r, K, device, group[r])).encode,
                 importance=importance[r],
                 rankings={name: values[r] for name, values in rankings.items()},
                 heldout_loss=float(held_out_loss[r]) / D,

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["class_moments", "gaussian_loss", "gaussian_losses", "within_class_sd"]
+__all__ = ["class_moments", "gaussian_loss", "gaussian_losses", "gaussian_losses_after", "within_class_sd"]
 
 _SMALLEST = 1e-12
 
@@ -58,6 +58,22 @@ def gaussian_loss(w: Tensor, onehot: Tensor, means: Tensor, log_sds: Tensor) -> 
     log_sd = torch.bmm(log_sds, onehot)
     standard = (w - torch.bmm(means, onehot)) * torch.exp(-log_sd)
     return (0.5 * standard**2 + log_sd).mean(-1) + 0.5 * math.log(2 * math.pi)
+
+
+def gaussian_losses_after(w: Tensor, onehot: Tensor, train_w: Tensor, train_onehot: Tensor) -> Tensor:
+    """Negative log-likelihood of each code under the class moments of *other* codes, in nats, shape (R, D).
+
+    What a density is worth on data that it has not seen. A class with fewer than two members among the training codes
+    has no variance: a standard deviation of 1 stands in its place.
+
+    Args:
+        w: codes, shape (R, D, B).
+        onehot: conditions, shape (R, K, B).
+        train_w, train_onehot: the codes that the moments are of, shape (R, D, N), and their conditions (R, K, N).
+    """
+    counts, means, variances = class_moments(train_w, train_onehot)
+    log_sds = 0.5 * torch.where(counts >= 2, variances, 1.0).clamp_min(_SMALLEST).log()
+    return gaussian_loss(w, onehot, means, log_sds)
 
 
 def within_class_sd(w: Tensor, onehot: Tensor) -> Tensor:

@@ -298,13 +298,15 @@ def test_a_label_is_a_file_name(label, name):
 def test_a_model_that_ranks_codes_by_their_sd_goes_before_one_with_fewer_bits():
     from types import SimpleNamespace as Space
 
-    from nica_bench.figures.image_sheets import _candidates
+    from nica_bench.image_model import fits_to_draw
     from nica_bench.record import Status
 
     names = {"names": ["class_means", "example_x"]}
     bits = {"glow": -5.0, "gin": -3.0, "gin-better": -4.0}
     records = {m: Space(status=Status.OK, arrays=names, scores={"bits": b}, method=m) for m, b in bits.items()}
     sd = np.array([3.0, 2.0])
-    request = Space(arrays=lambda r: {"importance": sd if "gin" in r.method else 2 * sd, "ranking_within_class_sd": sd})
     block = Space(series=[Space(method=m, records={(0, 0): r}) for m, r in records.items()])
-    assert [method for method, _ in _candidates(request, block)] == ["gin-better", "gin", "glow"]
+    found = fits_to_draw(
+        block, lambda r: {"importance": sd if "gin" in r.method else 2 * sd, "ranking_within_class_sd": sd}
+    )
+    assert [record.method for record in found] == ["gin-better", "gin", "glow"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -211,3 +212,16 @@ def test_a_method_that_makes_no_sense_on_a_scenario_is_no_failure():
     assert [series.method for series in block.series] == ["gin"]
     assert notes.count("pca was not run on gauss-2of4[conditions=3]: its observations are no vectors") == 1
     assert blocks_of(skipped)[0] == []
+
+
+def test_scenarios_stand_in_the_order_of_their_numbers():
+    grid = [(conditions, samples) for conditions in (2, 5, 10) for samples in (1_000, 10_000)]
+    records = [record(conditions=c, samples=s) for c, s in reversed(grid)]
+    named = [(b.spec.scenario_parameters["conditions"], b.spec.scenario_parameters["samples"]) for b in _of(records)]
+    assert named == grid
+    wide = replace(records[0], spec=replace(records[0].spec, scenario="gauss-2of10", scenario_label="gauss-2of10"))
+    assert [block.spec.scenario for block in _of([wide, *records])] == ["gauss-2of4"] * 6 + ["gauss-2of10"]
+
+
+def _of(records):
+    return blocks_of(records)[0]
