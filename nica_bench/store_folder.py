@@ -56,7 +56,9 @@ def check_folder(folder: Path, create: bool) -> None:
     if any(map(RECORD_NAME.fullmatch, inside)):
         return
     # A process that is preparing the folder at this moment may have made an empty one and temporary files.
+    # Folders of records may stand in one, such as results/sweep in results.
     ours = [CELLS] if cells.is_dir() else []
+    ours += [n for n in names if (folder / n / _MARKER).is_file()]
     other = [n for n in names if n not in ours and not is_temporary(n)]
     other += [f"{CELLS}/{n}" for n in inside if not n.startswith(".")]
     if other:

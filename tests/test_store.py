@@ -56,6 +56,14 @@ def test_open_something_else(tmp_path, name):
     assert not (tmp_path / "nica-bench.json").exists()
 
 
+def test_folders_of_records_in_a_folder_that_is_nobodys_yet(tmp_path):
+    """As the example of a sweep leaves `results/sweep`: `run` without --out writes into `results`."""
+    Store.open(tmp_path / "sweep")
+    with pytest.raises(UsageError, match="holds no nica-bench records"):
+        Store.open(tmp_path, create=False)
+    Store.open(tmp_path)
+
+
 def test_open_after_a_kill_while_opening(tmp_path):
     (tmp_path / "cells").mkdir()
     (tmp_path / ".tmp-1-ab").write_text("")

@@ -22,7 +22,6 @@ from nica_bench.experiments import Experiment, experiment_names, make_experiment
 from nica_bench.method import Method
 from nica_bench.parameters import Range, parameters_of, parse_name
 from nica_bench.plan import parse_seeds
-from nica_bench.record import Record
 from nica_bench.registry import make_method, method_file, method_types, scenario_types
 from nica_bench.scenario import Scenario
 from nica_bench.store import Store

@@ -21,7 +21,7 @@ _ARRAYS = ("auto", "pack", "leave")
 
 
 def merge(
-    sources: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Folders of records, or .parquet files.")],
+    sources: Annotated[list[Path], typer.Argument(metavar="FOLDER", help="Folders of records, or .parquet files.")],
     out_folder: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder to copy the cells into.")],
     json_: Json = False,
     debug: Debug = False,

@@ -13,7 +13,7 @@ __all__ = ["publish"]
 
 
 def publish(
-    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="With a sweep.toml and a publish.toml.")],
+    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER", help="With a sweep.toml and a publish.toml.")],
     tables: Annotated[bool, typer.Option("--tables", help="From the records that are there: run nothing.")] = False,
     cluster: Annotated[str, typer.Option(metavar="NAME", help="As of `sweep`: local, slurm or debug.")] = "local",
     jobs: Annotated[int | None, typer.Option(metavar="INTEGER", help="Workers of --cluster local.", min=1)] = None,

@@ -36,9 +36,7 @@ _SWEEP, _SLURM = "Sweep", "Slurm"
 def sweep(
     context: typer.Context,
     given: dict[str, str],
-    file: Annotated[
-        Path | None, typer.Argument(metavar="[sweep.toml]", help="What to sweep; --init writes one.")
-    ] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="sweep.toml", help="What to sweep; --init writes one.")] = None,
     scenario: Annotated[
         list[str] | None, typer.Option("--scenario", "-s", metavar="NAME", help="In place of the file's scenarios.")
     ] = None,
