@@ -77,13 +77,13 @@ def cancel(out_folder: SweptOut = Path("results"), debug: Debug = False) -> None
     store = Store.open(out_folder, create=False)
     journal = Journal(store.folder)
     stopped = cancel_jobs(journal)
-    if not stopped:
+    if stopped:
+        jobs = sum(number for _, number in stopped)
+        numbers = ", ".join(str(a.number) for a, _ in stopped)
+        say(f"cancelled: {counted(jobs, 'job')} of {counted(len(stopped), 'array')} ({numbers})")
+    else:
         say(f"no jobs of a sweep into {out_folder} are running or waiting")
-        return
-    jobs = sum(len(a.jobs) for a in stopped)
-    numbers = ", ".join(str(a.number) for a in stopped)
-    say(f"cancelled: {counted(jobs, 'job')} of {counted(len(stopped), 'array')} ({numbers})")
-    if journal.submitter() is None:  # else whoever watches gathers
+    if journal.open_arrays() and journal.submitter() is None:  # else whoever watches gathers
         with journal.submitting():
             sweeper = Sweep(store, say, 2.0)
             sweeper.attach()
@@ -126,10 +126,14 @@ def watching(store: Store) -> Iterator[None]:
             yield
     except (KeyboardInterrupt, _Stopped) as stopped:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        say(
-            "stopped watching: jobs that were submitted go on and keep what they finish; the same command waits for "
-            f"them again, `nica-bench cancel --out {store.folder}` ends them"
-        )
+        local = all(array.cluster != "slurm" for array in journal.open_arrays())
+        if local and isinstance(stopped, KeyboardInterrupt):  # which a terminal sends to them too
+            say("stopped: what is finished is kept; the same command goes on from there")
+        else:
+            say(
+                "stopped watching: jobs that were submitted go on and keep what they finish; the same command waits "
+                f"for them again, `nica-bench cancel --out {store.folder}` ends them"
+            )
         raise typer.Exit(130 if isinstance(stopped, KeyboardInterrupt) else 143) from None
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -9,7 +9,7 @@ import re
 import signal
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -139,7 +139,8 @@ class Local(Cluster):
         executor = LocalExecutor(folder)
         executor.update_parameters(timeout_min=_YEAR_MINUTES)
         try:
-            job: Any = executor.submit(jobs[0])
+            with open(folder / "local.log", "ab") as log, _output(log.fileno()):
+                job: Any = executor.submit(jobs[0])
             return job.job_id, psutil.Process(int(job.job_id)).create_time()
         except (OSError, psutil.Error) as error:
             raise Unanswered(f"a job can't be started here: {error}") from error
@@ -180,6 +181,20 @@ class Local(Cluster):
                 _, left = psutil.wait_procs([process, *children], timeout=10)
                 for each in left:
                     each.kill()
+
+
+@contextlib.contextmanager
+def _output(number: int) -> Iterator[None]:
+    """Give processes that are started meanwhile a file to write to: they outlive whoever reads from this one."""
+    kept = os.dup(1), os.dup(2)
+    try:
+        os.dup2(number, 1)
+        os.dup2(number, 2)
+        yield
+    finally:
+        for place, file in zip((1, 2), kept, strict=True):
+            os.dup2(file, place)
+            os.close(file)
 
 
 def _process(array: Array) -> psutil.Process | None:

@@ -17,7 +17,7 @@ from nica_bench.registry import method_file, scenario_file
 from nica_bench.runner import Plan
 from nica_bench.scenario import Scenario
 from nica_bench.store import Store
-from nica_bench.sweep.clusters import Cluster, Debug, Local, Unanswered
+from nica_bench.sweep.clusters import Cluster, Debug, Local, Look, Unanswered
 from nica_bench.sweep.job import CellText, SweepJob, made_at
 from nica_bench.sweep.journal import Array, Journal
 from nica_bench.sweep.packing import Batch
@@ -245,24 +245,35 @@ class Sweep:
                 array = self.journal.write(replace(array, created=time.time()))
 
 
-def cancel(journal: Journal, clusters: Mapping[str, Cluster] | None = None) -> list[Array]:
-    """Cancel all jobs that sweeps into a folder have started, and no others; their arrays.
+def cancel(journal: Journal, clusters: Mapping[str, Cluster] | None = None) -> list[tuple[Array, int]]:
+    """Cancel all jobs that sweeps into a folder have started, and no others.
+
+    Returns:
+        Arrays of which jobs had not ended, and how many.
 
     Raises:
         NicaBenchError: if a cluster does not answer.
     """
     clusters = clusters or {name: make() for name, make in CLUSTERS.items()}
-    stopped = []
+    begun, stopped = [], []
     for array in journal.open_arrays():
         if array.number is None:
             found = clusters[array.cluster].find(array, journal.array_folder(array.name))
             if found is None:
                 continue
             array = journal.write(replace(array, number=found[0], born=found[1]))
-        stopped.append(array)
+        begun.append(array)
     for name, cluster in clusters.items():
-        if mine := [a for a in stopped if a.cluster == name]:
-            cluster.cancel(mine)
+        mine = [a for a in begun if a.cluster == name]
+        if not mine:
+            continue
+        wanted = {(a.name, i) for a in mine for i in range(len(a.jobs))}
+        jobs = cluster.look(mine, wanted, journal.folder / "arrays") or {}
+        left = [sum(jobs.get((a.name, i), Look("running")).state != "ended" for i in range(len(a.jobs))) for a in mine]
+        alive = [(a, number) for a, number in zip(mine, left, strict=True) if number]
+        if alive:
+            cluster.cancel([a for a, _ in alive])
+        stopped += alive
     return stopped
 
 

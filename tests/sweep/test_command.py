@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from importlib.resources import files
 
+import psutil
 import pytest
 import torch
 
 from cli_helpers import SMALL, end, nica, records, start, wait_for, write_method
 from nica_bench.store import Store
+from nica_bench.sweep import Journal
 
 
 def test_local_debug_and_run_make_the_same_records(tmp_path):
@@ -64,6 +68,22 @@ def test_a_local_sweep_outlives_its_submitter_and_is_cancelled(tmp_path):
     assert done.returncode == 3
     assert "killed: endless" in done.stderr
     assert len(records(tmp_path / "other")) == 4
+
+
+def test_ctrl_c_ends_the_jobs_of_this_machine_and_says_so(tmp_path):
+    endless = write_method(tmp_path, "endless", "Path('begun').touch(); time.sleep(1000)")
+    asked = ["sweep", "-s", "gauss-2of10", *endless, *SMALL, "--seeds", "0:2", "--out", "out"]
+    process = start(*asked, cwd=tmp_path, measured=False, start_new_session=True)
+    wait_for(lambda: (tmp_path / "begun").exists(), process)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    done = end(process)
+    assert done.returncode == 130
+    assert done.stderr.splitlines()[-1] == "stopped: what is finished is kept; the same command goes on from there"
+    assert "Traceback" not in done.stderr
+    (array,) = Journal(tmp_path / "out").open_arrays()
+    wait_for(lambda: not psutil.pid_exists(int(array.number)))
+    assert "no jobs of a sweep into out are running" in nica("cancel", "--out", "out", cwd=tmp_path).stderr
+    assert {record["status"] for record in records(tmp_path / "out").values()} == {"killed"}
 
 
 def test_a_scenario_of_a_file_and_a_method_that_leaves(tmp_path):

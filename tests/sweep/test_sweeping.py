@@ -181,11 +181,12 @@ def test_cancel_and_overview(sweep):
     (line,) = seen.lines
     assert (line.total, line.done, line.running, line.pending, line.missing) == (4, 2, 1, 1, 0)
     assert seen.seconds_left is not None
-    assert [a.number for a in cancel(sweep.journal, {"slurm": sweep.played})] == ["1"]
+    assert [(a.number, jobs) for a, jobs in cancel(sweep.journal, {"slurm": sweep.played})] == [("1", 2)]
     assert sweep.played.cancelled == ["1"]
     sweep.played.looks = {0: Look("ended"), 1: Look("ended")}
     (line,) = overview(sweep._store, [sweep.played]).lines
     assert (line.done, line.running, line.pending, line.missing) == (2, 0, 0, 2)
+    assert cancel(sweep.journal, {"slurm": sweep.played}) == []  # they have ended
 
 
 def test_a_job_is_queued_again_with_what_it_was_at_last(tmp_path, sweep):
