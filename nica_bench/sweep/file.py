@@ -134,7 +134,7 @@ def read_sweep(path: Path) -> SweepFile:
         UsageError: naming the file, the line, what was expected and what came.
     """
     try:
-        text = path.read_bytes().decode()
+        text = path.read_bytes().decode("utf-8-sig")
         values = tomllib.loads(text)
     except OSError as error:
         raise UsageError(f"sweep file {path} cannot be read: {error.strerror or error}") from error

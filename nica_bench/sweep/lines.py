@@ -38,9 +38,13 @@ class Lines:
                     table = (*table, counts.setdefault(name, 0))
                     counts[name] += 1
                 self._keys.setdefault(table, number)
+                self._keys.setdefault(tuple(name.split(".")), number)
                 continue
             if depth == 0 and (key := _KEY.match(line)):
-                self._keys.setdefault((*table, key[1] or key[2] or key[3]), number)
+                quoted = key[1] or key[2]
+                parts = (quoted,) if quoted else tuple(key[3].split("."))
+                for size in range(1, len(parts) + 1):
+                    self._keys.setdefault((*table, *parts[:size]), number)
             depth = max(0, depth + bare.count("[") + bare.count("{") - bare.count("]") - bare.count("}"))
 
     def of(self, path: Sequence[str | int], text: object = None) -> int | None:

@@ -27,7 +27,7 @@ class FileTable:
     def __init__(self, path: str, lines: Lines, values: Any, where: Sequence[str | int] = ()) -> None:
         self.path, self.lines, self.where = path, lines, tuple(where)
         if not isinstance(values, dict):
-            raise self.error(None, f"expected a table, got {values!r}")
+            raise self.error(None, f"{self._name()}: expected a table, got {values!r}")
         self.values: dict[str, Any] = values
 
     def __contains__(self, key: str) -> bool:
@@ -145,9 +145,9 @@ class FileTable:
             return value.strip()
         raise self.wrong(key, "numbers, texts or true and false: one value, or a list that is the grid")
 
-    def _name(self, key: str) -> str:
-        """The key with what leads to it: `slurm.time`, `scenario[0].conditions`."""
+    def _name(self, *keys: str) -> str:
+        """The table, or a key of it, with what leads to it: `slurm.time`, `scenario[0].conditions`."""
         name = ""
-        for part in (*self.where, key):
+        for part in (*self.where, *keys):
             name += f"[{part}]" if isinstance(part, int) else f".{part}" if name else part
         return name
