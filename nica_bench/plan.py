@@ -26,6 +26,10 @@ __all__ = [
 ]
 
 
+_MANY = 10_000_000
+"""More seeds than this are a slip, and would fill the memory before anybody could be asked."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """One (scenario, data seed, method, initialisation seed)."""
@@ -74,7 +78,7 @@ def parse_seeds(text: str, what: str = "seeds") -> list[int]:
     """Seeds, or other numbers by their name `what`, from `0:10` (10 not included), `3` or `0:5,8`.
 
     Raises:
-        UsageError: if it is none of these, or empty.
+        UsageError: if it is none of these, or empty, or many millions.
     """
     seeds: list[int] = []
     for part in text.split(","):
@@ -86,6 +90,8 @@ def parse_seeds(text: str, what: str = "seeds") -> list[int]:
             raise UsageError(f"{what} are written like 0:10, 3 or 0:5,8; got '{text}'") from error
         if first < 0 or last <= first:
             raise UsageError(f"{what} are written low:high with 0 <= low < high, got '{text}'")
+        if last - first > _MANY:
+            raise UsageError(f"{what}: {_MANY:,} at most, got '{text}', which are {last - first:,}")
         seeds.extend(range(first, last))
     return list(dict.fromkeys(seeds))
 

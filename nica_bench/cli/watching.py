@@ -144,7 +144,7 @@ class _Stopped(BaseException):
 
 
 def _held(reasons: Sequence[str]) -> str:
-    return f"jobs wait that may never begin: the cluster says {', '.join(reasons)}"
+    return f"jobs wait, and not for their turn alone: the cluster says {', '.join(reasons)}"
 
 
 def _failures(counts: dict[str, int]) -> str:

@@ -52,7 +52,7 @@ class Overview:
         lines: in the order of the sweep.
         seconds_left: of the jobs that were submitted, at the pace so far; None where it is not known.
         answered: whether the clusters say which jobs run.
-        held: why jobs wait that may never begin, as the cluster says it.
+        held: why jobs wait where it is not for their turn alone, as the cluster says it.
         submitter: who is watching, if anybody.
     """
 

@@ -31,7 +31,7 @@ class Tally:
         total, done, failed: cells in all, with a record, and with one that is neither ok nor skipped.
         running, pending: jobs.
         answered: the clusters say so; False: one of them does not answer.
-        held: why jobs wait that may never begin, as the cluster says it; empty where all will have their turn.
+        held: why jobs wait where it is not for their turn alone, as the cluster says it.
     """
 
     total: int

@@ -110,6 +110,7 @@ REFUSED = {
     "device": (HEAD + "\ndevice = 'gpu'", 4, "unknown device 'gpu'"),
     "metric": (HEAD + 'metrics = ["mcc",\n  "mmcc_best"]', 4, "unknown metric 'mmcc_best'; did you mean 'mcc_best'"),
     "seeds": (HEAD + "seeds = '5:2'", 3, "low < high"),
+    "seeds without end": (HEAD + "seeds = '0:10_000_000_000'", 3, "seeds: 10,000,000 at most"),
     "seeds type": (HEAD + "seeds = 1.5", 3, "seeds: expected a text"),
     "empty grid": (HEAD + "samples = []", 3, "samples: the grid is empty"),
     "empty list": ("scenario = []", 1, "scenario: the list is empty"),
