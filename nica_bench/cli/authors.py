@@ -79,5 +79,6 @@ def new(
         raise UsageError(f"{path} is there already: choose another file with --save") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
-    run = f"-s gauss-2of4 -m ./{path.name}" if kind == "method" else f"-s ./{path.name}:2of4 -m pca"
+    place = path if path.is_absolute() else f"./{path}"
+    run = f"-s gauss-2of4 -m {place}" if kind == "method" else f"-s {place}:2of4 -m pca"
     tell([f"{path}: next, `nica-bench check {path}` and `nica-bench run {run} --seeds 0:3`"])
