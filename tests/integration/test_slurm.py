@@ -182,7 +182,7 @@ def test_a_killed_submitter_two_at_once_status_and_cancel(slurm):
     slurm.run(*waiting(seconds=500), "--seeds", "0:8", "--cells-per-job", "1", "--detach")
     wait_for(lambda: len(slurm.jobs("RUNNING")) > 1)
     stopped = nica("cancel", "--out", "out", cwd=slurm.folder)
-    assert "cancelled: 8 jobs of 1 arrays" in stopped.stderr
+    assert "cancelled: 8 jobs of 1 array " in stopped.stderr
     assert slurm.jobs("RUNNING") == [mine]
     assert slurm.statuses() == {"ok": 8, "killed": 8}
     assert set(slurm.finished().values()) == {1}
