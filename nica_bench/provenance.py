@@ -66,16 +66,19 @@ def checkout(folder: Path) -> tuple[str | None, bool | None]:
         folder: the folder of a package.
 
     Returns:
-        Commit (40 or 64 hexadecimal digits) and dirty flag: a tracked file differs or there is a Python file that git
-        neither tracks nor ignores. Both are None outside a checkout and where git is missing or does not answer in
-        time. A package that is installed *inside* somebody's repository (a virtual environment) is outside.
+        Commit (40 or 64 hexadecimal digits) and dirty flag: outside its folder `results` a tracked file differs or
+        there is a Python file that git neither tracks nor ignores. Both are None outside a checkout and where git is
+        missing or does not answer in time. A package that is installed *inside* somebody's repository (a virtual
+        environment) is outside.
     """
     if not _git(folder, "ls-files", "--", "."):
         return None, None
     commit = _git(folder, "rev-parse", "--verify", "HEAD")
     if not commit:
         return None, None
-    status = _git(folder, "status", "--porcelain", "-z", "--untracked-files=all")
+    # Results that are published in turn, from one checkout, don't make the code of the later ones another.
+    places = ":(top)", ":(top,exclude)results"
+    status = _git(folder, "status", "--porcelain", "-z", "--untracked-files=all", "--", *places)
     if status is None:
         return commit.strip(), None
     # Results that a run writes into its own checkout are untracked too, and don't make its code another one.

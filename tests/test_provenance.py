@@ -89,6 +89,17 @@ def test_dirty(repository, name, dirty):
     assert checkout(repository)[1] is dirty
 
 
+def test_published_results_are_no_code(repository):
+    """They are made one after another in one checkout: the first must not make the code of the second another."""
+    table = repository.parent / "results" / "table.md"
+    table.parent.mkdir()
+    table.write_text("old\n")
+    git(repository.parent, "add", "--all")
+    git(repository.parent, "commit", "--quiet", "--message", "results")
+    table.write_text("new\n")
+    assert checkout(repository)[1] is False
+
+
 def test_answer_is_kept_for_the_process(repository):
     before = checkout(repository)
     (repository / "code.py").write_text("y = 2\n")
