@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from nica_bench.parameters import parameter
@@ -110,14 +111,11 @@ class ClassConditionalFlow(TorchMethod):
 
     def test_loss(self, model: nn.Module, batch: Batch, train: Batch) -> Tensor:
         """The same of test data, under the class moments of the training data's codes."""
-        from nica_bench.training.moments import gaussian_losses_after
+        from nica_bench.training.moments import flow_loss_after
 
         if self.moments == "learned":
             return self.loss(model, batch)
-        w, log_det = self.codes(model, batch.x)
-        train_w, _ = self.codes(model, train.x)
-        loss = gaussian_losses_after(w, batch.onehot, train_w, train.onehot).sum(1)
-        return loss if log_det is None else loss - log_det.mean(-1)
+        return flow_loss_after(partial(self.codes, model), batch.x, batch.onehot, train.x, train.onehot)
 
     def encode(self, model: nn.Module, x: Tensor, onehot: Tensor) -> Tensor:
         """Codes w = g^{-1}(x), shape (R, D, B)."""

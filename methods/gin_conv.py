@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from nica_bench.dataset import IMAGE_NOISE
@@ -88,14 +89,19 @@ class ImageFlowMethod(TorchMethod):
             return Stages(self.lr or 3e-4, epoch)
         return Cosine(self.lr or 1e-3, self.steps or max(EPOCHS * epoch, LEAST_STEPS))
 
-    def codes(self, model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes w = g^{-1}(x), shape (R, D, B), and log|det dw/dx|, shape (R, B); some images at a time."""
+    def codes(self, model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Codes w = g^{-1}(x), shape (R, D, B), and log|det dw/dx|, shape (R, B), or None where it is zero.
+
+        Some images at a time where no gradient is asked for.
+        """
         import torch
 
         if torch.is_grad_enabled():
-            return cast("tuple[Tensor, Tensor]", model(x))
-        parts = [model(part.contiguous()) for part in x.split(CHUNK, -1)]
-        return torch.cat([w for w, _ in parts], -1), torch.cat([log_det for _, log_det in parts], -1)
+            w, log_det = model(x)
+        else:
+            parts = [model(part.contiguous()) for part in x.split(CHUNK, -1)]
+            w, log_det = (torch.cat(some, -1) for some in zip(*parts, strict=True))
+        return w, None if model.volume_preserving else log_det
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Negative log-likelihood, shape (R,), in nats (eq. 10)."""
@@ -103,16 +109,13 @@ class ImageFlowMethod(TorchMethod):
 
         w, log_det = self.codes(model, batch.augmented(self.augmentation))
         loss = gaussian_losses(w, batch.onehot).sum(1)
-        return loss if model.volume_preserving else loss - log_det.mean(-1)
+        return loss if log_det is None else loss - log_det.mean(-1)
 
     def test_loss(self, model: nn.Module, batch: Batch, train: Batch) -> Tensor:
         """The same of test images, under the class moments of the training images' codes."""
-        from nica_bench.training.moments import gaussian_losses_after
+        from nica_bench.training.moments import flow_loss_after
 
-        w, log_det = self.codes(model, batch.x)
-        train_w, _ = self.codes(model, train.x)
-        loss = gaussian_losses_after(w, batch.onehot, train_w, train.onehot).sum(1)
-        return loss if model.volume_preserving else loss - log_det.mean(-1)
+        return flow_loss_after(partial(self.codes, model), batch.x, batch.onehot, train.x, train.onehot)
 
     def encode(self, model: nn.Module, x: Tensor, onehot: Tensor) -> Tensor:
         """Codes w = g^{-1}(x), shape (R, D, B)."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nica_bench.contract import checked_codes
-from nica_bench.dataset import IMAGE_NOISE, Dataset, Split
+from nica_bench.dataset import Dataset, Split, spread_rows, with_image_noise
 from nica_bench.method import Fitted, Method
 from nica_bench.metrics import (
     LabelledCodes,
@@ -38,7 +38,7 @@ def some_rows(split: Split, count: int) -> Split:
     """Up to so many rows, spread evenly over a split: the same whatever the method and its seed."""
     if len(split.u) <= count:
         return split
-    rows = np.linspace(0, len(split.u) - 1, count).astype(np.intp)
+    rows = spread_rows(len(split.u), count)
     return Split(split.x[rows], split.u[rows])
 
 
@@ -70,7 +70,7 @@ def score_without_latents(
         published=data.truth.get("paper_latents"),
     )
     top = top_codes(importance, LEADING)
-    keep = np.linspace(0, len(codes) - 1, min(LEADING_ROWS, len(codes))).astype(np.intp)
+    keep = spread_rows(len(codes), LEADING_ROWS)
     arrays: dict[str, NDArray[Any]] = {
         "leading_codes": codes[np.ix_(keep, top)].astype(np.float32),
         "leading_u": test.u[keep],
@@ -94,7 +94,7 @@ def score_without_latents(
 def _loss(method: Method, fitted: Fitted, test: Split, streams: Streams) -> float | None:
     """Loss of the test images with `IMAGE_NOISE`, the same for all methods whatever theirs; None where not finite."""
     assert fitted.loss is not None, "the caller has looked"
-    x = _noisy(test.x, streams.numpy("evaluation noise of the loss"))
+    x = with_image_noise(test.x, streams.numpy("evaluation noise of the loss"))
     value = fitted.loss(x, test.u if method.uses_conditions else None)
     return value if np.isfinite(value) else None
 
@@ -106,13 +106,8 @@ def _examples(test: Split) -> dict[str, NDArray[Any]]:
 
 
 def _encode(method: Method, fitted: Fitted, split: Split, generator: np.random.Generator) -> LabelledCodes:
-    x = _noisy(split.x, generator)
+    x = with_image_noise(split.x, generator)
     return LabelledCodes(checked_codes(method, fitted, Split(x, split.u), "noisy"), split.u)
-
-
-def _noisy(x: NDArray[Any], generator: np.random.Generator) -> NDArray[Any]:
-    noisy: NDArray[Any] = x + np.float32(IMAGE_NOISE) * generator.standard_normal(x.shape, np.float32)
-    return noisy
 
 
 def _sees_labels(method: Method, fitted: Fitted, data: Dataset, test: Split) -> bool:

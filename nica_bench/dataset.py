@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nica_bench.errors import ContractError
 
-__all__ = ["IMAGE_NOISE", "Coordinates", "Dataset", "Observations", "Split"]
+__all__ = ["IMAGE_NOISE", "Coordinates", "Dataset", "Observations", "Split", "spread_rows", "with_image_noise"]
 
 IMAGE_NOISE = 0.01
 """Standard deviation of the noise that images are trained and measured with, that of the published experiments: pixels
@@ -183,3 +183,14 @@ class Observations:
     def dimensions(self) -> int:
         """Number of observed dimensions, D."""
         return int(self.train_x.shape[1])
+
+
+def spread_rows(total: int, most: int) -> NDArray[np.intp]:
+    """Up to so many of the rows 0 to total - 1, spread evenly: the same whatever the method and its seed."""
+    return np.linspace(0, total - 1, min(total, most)).astype(np.intp)
+
+
+def with_image_noise(x: NDArray[Any], generator: np.random.Generator) -> NDArray[Any]:
+    """Images x with fresh normal noise of sd `IMAGE_NOISE`, of the shape of x."""
+    noisy: NDArray[Any] = x + np.float32(IMAGE_NOISE) * generator.standard_normal(x.shape, np.float32)
+    return noisy

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nica_bench.dataset import IMAGE_NOISE, Floats, Integers, Observations
+from nica_bench.dataset import Floats, Integers, Observations, spread_rows, with_image_noise
 from nica_bench.seeds import Streams
 
 if TYPE_CHECKING:
@@ -77,11 +77,10 @@ class FittedModel:
         """Some training observations and their conditions, with the noise of images that are scored."""
         assert self._train is not None, "a fit that is rebuilt from its weights has no loss"
         x, u = self._train.train_x, self._train.train_u
-        rows = np.linspace(0, len(x) - 1, min(len(x), MOMENTS_OF)).astype(np.intp)
+        rows = spread_rows(len(x), MOMENTS_OF)
         few = x[rows]
         if self._train.image_shape is not None:
-            noise = Streams(0).numpy("class moments").standard_normal(few.shape, np.float32)
-            few = few + np.float32(IMAGE_NOISE) * noise
+            few = with_image_noise(few, Streams(0).numpy("class moments"))
         return few, None if u is None else u[rows]
 
     def _batch(self, x: Floats, u: Integers | None) -> Batch:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-__all__ = ["class_moments", "gaussian_loss", "gaussian_losses", "gaussian_losses_after", "within_class_sd"]
+__all__ = [
+    "class_moments",
+    "flow_loss_after",
+    "gaussian_loss",
+    "gaussian_losses",
+    "gaussian_losses_after",
+    "within_class_sd",
+]
 
 _SMALLEST = 1e-12
 
@@ -74,6 +82,21 @@ def gaussian_losses_after(w: Tensor, onehot: Tensor, train_w: Tensor, train_oneh
     counts, means, variances = class_moments(train_w, train_onehot)
     log_sds = 0.5 * torch.where(counts >= 2, variances, 1.0).clamp_min(_SMALLEST).log()
     return gaussian_loss(w, onehot, means, log_sds)
+
+
+def flow_loss_after(
+    codes: Callable[[Tensor], tuple[Tensor, Tensor | None]], x: Tensor, onehot: Tensor, train_x: Tensor, train_u: Tensor
+) -> Tensor:
+    """Negative log-likelihood of data under a flow and the class moments of other data's codes, shape (R,), in nats.
+
+    Args:
+        codes: the flow, from x to codes and log|det dw/dx| (R, B), or None where that is zero.
+        x, onehot: data, shape (R, D, B), and their conditions (R, K, B).
+        train_x, train_u: the data that the moments are of, shape (R, D, N), and their conditions (R, K, N).
+    """
+    w, log_det = codes(x)
+    loss = gaussian_losses_after(w, onehot, codes(train_x)[0], train_u).sum(1)
+    return loss if log_det is None else loss - log_det.mean(-1)
 
 
 def within_class_sd(w: Tensor, onehot: Tensor) -> Tensor:
