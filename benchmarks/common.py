@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import nica_bench
-from nica_bench.provenance import provenance
+from nica_bench.records.provenance import provenance
 
 __all__ = ["Bar", "Row", "finish", "machine", "median_seconds", "parser", "say", "timed_rounds"]
 

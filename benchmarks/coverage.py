@@ -1,4 +1,4 @@
-"""How often the 95 % intervals of `nica_bench.statistics` hold the truth, for scores as they really are.
+"""How often the 95 % intervals of `nica_bench.stats` hold the truth, for scores as they really are.
 
     python benchmarks/coverage.py            # about a minute on one core
 
@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nica_bench.statistics import Estimate, compare, iqm, iqm_interval, mean_interval, median_interval, success_rate
+from nica_bench.stats import Estimate, compare, iqm, iqm_interval, mean_interval, median_interval, success_rate
 
 COUNTS = (3, 5, 10, 20, 50)
 THRESHOLD = 0.95

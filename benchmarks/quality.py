@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import Bar, Row, finish, parser, say
-from nica_bench.plan import make_cells, parse_seeds
-from nica_bench.record import Record, Status
+from nica_bench.records.record import Record, Status
+from nica_bench.records.store import Store
 from nica_bench.registry import make_method, make_scenario, method_types
-from nica_bench.statistics import Estimate, compare, mean_interval, median_interval, success_rate
-from nica_bench.store import Store
+from nica_bench.running.plan import make_cells, parse_seeds
+from nica_bench.stats import Estimate, compare, mean_interval, median_interval, success_rate
 
 SETS = ("0:20", "100:120")
 CONDITIONS = (3, 5)

@@ -21,17 +21,17 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common import Bar, Row, finish, parser, say
-from nica_bench.arrays import pack
-from nica_bench.pack import PACK_NAME
-from nica_bench.record import CellSpec, Record
-from nica_bench.store import Store
+from nica_bench.files.npz import pack
+from nica_bench.records.parquet import PACK_NAME
+from nica_bench.records.record import CellSpec, Record
+from nica_bench.records.store import Store
 from nica_bench.sweep import Array, Journal, Resources
 from nica_bench.sweep.job import CellText
 
 METHODS = ("gin", "glow", "nice", "ivae", "ivae[lr=0.001]", "pca", "fastica", "raw-x", "label-only", "linear-oracle")
 FLOORS = ("raw-x", "label-only", "linear-oracle")
 DATASETS, INITS = 100, 2
-_COUNT = "import sys; from nica_bench.tally import tally; print(sum(map(len, tally(sys.argv[1:]).values())))"
+_COUNT = "import sys; from nica_bench.records.counting import tally; print(sum(map(len, tally(sys.argv[1:]).values())))"
 
 
 def make_record(number: int, rng: np.random.Generator) -> Record:
@@ -166,7 +166,7 @@ def main() -> None:
 
 
 def _some_key(packed: str) -> str:
-    from nica_bench.pack import Pack
+    from nica_bench.records.parquet import Pack
 
     return next(iter(Pack.open(packed).outlines())).key
 

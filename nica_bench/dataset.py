@@ -76,7 +76,7 @@ class Dataset:
         train, validation, test: the parts; assignments and signs are learned on validation, scores are made on test.
         conditions: number of conditions; every u is below it.
         truth: what was drawn (family, parameters, mixing, ...), as JSON-able values; it goes into the record.
-        difficulty: how hard the mixing is, measured on this dataset (see `nica_bench.difficulty`).
+        difficulty: how hard the mixing is, measured on this dataset (see `nica_bench.metrics.difficulty`).
         family: name of the latents' distribution in `nica_bench.latents.FAMILIES`; None where they have none.
         coordinates: what the splits' z are, which is what was mixed and what linear correlations look at: "z", the
             latents as the family describes them, or "natural", its natural coordinate v (log z for a positive family,

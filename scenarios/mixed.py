@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Literal, cast
 import numpy as np
 
 from nica_bench.dataset import Coordinates, Dataset, Floats, Integers, Split
-from nica_bench.difficulty import linear_correlation, measure_difficulty
 from nica_bench.latents import ConditionalFamily
 from nica_bench.latents.coordinate import IDENTITY
+from nica_bench.metrics.difficulty import linear_correlation, measure_difficulty
 from nica_bench.mixings import MIXINGS, Mixing, draw_mixings
 from nica_bench.parameters import parameter
 from nica_bench.scenario import Scenario

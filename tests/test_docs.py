@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli_helpers import nica
+from helpers.cli import nica
 from nica_bench.cli.app import build
 from nica_bench.experiments import experiment_names
 

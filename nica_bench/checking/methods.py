@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from nica_bench.checking.data import CONDITIONS, DIMENSIONS, LATENTS, Small, SmallImages, small_dataset
 from nica_bench.checking.finding import Checks
 from nica_bench.checking.randomness import GlobalRandomness
-from nica_bench.contract import checked_codes, checked_facts, checked_fits, checked_ranking
 from nica_bench.dataset import Dataset, Split
 from nica_bench.method import FitSession, Fitted, Method
 from nica_bench.parameters import label, parameters_of, parse_name, parse_values
+from nica_bench.running.contract import checked_codes, checked_facts, checked_fits, checked_ranking
 from nica_bench.seeds import Streams
 
 __all__ = ["check_method"]

@@ -11,9 +11,9 @@ import numpy as np
 from nica_bench.checking.finding import Checks
 from nica_bench.checking.randomness import GlobalRandomness
 from nica_bench.dataset import Dataset
-from nica_bench.fields import RecordError, lenient
 from nica_bench.latents import FAMILIES
 from nica_bench.parameters import Range, parameters_of
+from nica_bench.records.fields import RecordError, lenient
 from nica_bench.scenario import Scenario
 
 __all__ = ["check_scenario"]

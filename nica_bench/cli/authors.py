@@ -64,7 +64,7 @@ def new(
     if name in (method_types() if kind == "method" else scenario_types()):
         raise UsageError(f"there is a {kind} '{name}' already: choose another name")
     words = name.split("-")
-    text = resources.files("nica_bench.templates").joinpath(f"{kind}.txt").read_text(encoding="utf-8")
+    text = resources.files("nica_bench.checking").joinpath("templates", f"{kind}.txt").read_text(encoding="utf-8")
     values = {
         "name": name,
         "class_name": "".join(w[0].upper() + w[1:] for w in words),

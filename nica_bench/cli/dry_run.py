@@ -12,9 +12,9 @@ from nica_bench.cli.console import counted, listing
 from nica_bench.cli.progress import cells_text
 from nica_bench.cli.watching import clock
 from nica_bench.errors import NicaBenchError, UsageError
-from nica_bench.record import Status
-from nica_bench.runner import Plan, make_plan
-from nica_bench.store import Store
+from nica_bench.records.record import Status
+from nica_bench.records.store import Store
+from nica_bench.running.runner import Plan, make_plan
 
 if TYPE_CHECKING:
     from nica_bench.sweep import Batch, Costs, Made

@@ -13,7 +13,6 @@ import typer
 from rich import box
 from rich.table import Table
 
-from nica_bench.again import command_again
 from nica_bench.cli.console import Debug, Json, Out, listing, out, tell
 from nica_bench.cli.experiment import about, about_lines
 from nica_bench.cli.flags import flag_of, scenario_with
@@ -21,10 +20,11 @@ from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.experiments import Experiment, experiment_names, make_experiment
 from nica_bench.method import Method
 from nica_bench.parameters import Range, parameters_of, parse_name
-from nica_bench.plan import parse_seeds
+from nica_bench.records.command import command_again
+from nica_bench.records.store import Store
 from nica_bench.registry import make_method, method_file, method_types, scenario_types
+from nica_bench.running.plan import parse_seeds
 from nica_bench.scenario import Scenario
-from nica_bench.store import Store
 from nica_bench.tables import told_letters
 
 __all__ = ["info", "list_", "show"]
@@ -107,7 +107,7 @@ def info(
         if used:
             raise UsageError(f"{', '.join(used)}: expected a scenario to go with it, got {name or 'no name'}")
     if name is None:
-        from nica_bench.environment import environment
+        from nica_bench.running.machine import environment
 
         _values(environment(), json_)
     elif isinstance(thing, Experiment):
@@ -196,7 +196,7 @@ def _plain(value: Any) -> Any:
 
 def _difficulty(scenario: Scenario, seeds: list[int], json_: bool) -> None:
     """A table of how hard datasets are; nothing is trained."""
-    from nica_bench.difficulty import DIFFICULTY
+    from nica_bench.metrics.difficulty import DIFFICULTY
 
     measured = {seed: scenario.generate(seed).difficulty for seed in seeds}
     if json_:

@@ -10,9 +10,9 @@ import typer
 
 from nica_bench.cli.console import Debug, Json, Out, counted, say, tell
 from nica_bench.errors import UsageError, did_you_mean
-from nica_bench.merging import Conflict, Merged
-from nica_bench.merging import merge as merge_folders
-from nica_bench.store import Store
+from nica_bench.records.merging import Conflict, Merged
+from nica_bench.records.merging import merge as merge_folders
+from nica_bench.records.store import Store
 
 __all__ = ["collect", "merge"]
 
@@ -98,7 +98,7 @@ def collect(
     Every command reads cells from there as from their own files, and `run` does not compute them again. Files are
     removed only with --remove, after the packed file is whole and on the disk.
     """
-    from nica_bench.packing import pack_cells
+    from nica_bench.records.packing import pack_cells
 
     if arrays not in _ARRAYS:
         raise UsageError(f"--arrays: unknown '{arrays}'; {did_you_mean(arrays, _ARRAYS)}")

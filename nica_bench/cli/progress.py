@@ -12,8 +12,8 @@ from rich.table import Column
 
 from nica_bench.cli.console import say
 from nica_bench.method import Progress as Step
-from nica_bench.plan import Group
-from nica_bench.reporter import Reporter
+from nica_bench.running.plan import Group
+from nica_bench.running.reporter import Reporter
 
 __all__ = ["Bars", "Lines", "reporting"]
 

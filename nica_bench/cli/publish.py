@@ -23,8 +23,8 @@ def publish(
 
     Exit code 3: a cell failed; it is a row of the tables like any other.
     """
-    from nica_bench.publishing import compute, read_publication
-    from nica_bench.publishing import publish as write
+    from nica_bench.publishing.publication import compute, read_publication
+    from nica_bench.publishing.publication import publish as write
 
     publications = [read_publication(folder) for folder in folders]
     failed = False

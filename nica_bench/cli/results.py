@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 
 from nica_bench.cli.console import Debug, out, say
-from nica_bench.collection import Collection, collect
 from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.figures.kinds import FIGURE_KINDS, figure_kind
-from nica_bench.plan import parse_seeds
+from nica_bench.records.collection import Collection, collect
+from nica_bench.running.plan import parse_seeds
 from nica_bench.tables import BINARY, FORMATS, SUFFIXES, TABLE_KINDS, Query, render, table_kind, terminal_table
 
 __all__ = ["PLOT_HELP", "plot", "report", "table"]

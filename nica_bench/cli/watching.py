@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nica_bench.cli.console import Debug, Json, counted, listing, say
-from nica_bench.store import Store
+from nica_bench.records.store import Store
 
 if TYPE_CHECKING:
     from nica_bench.sweep import Sweep, Tally

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nica_bench.plan import parse_seeds
+from nica_bench.running.plan import parse_seeds
 
 __all__ = ["STATISTICS", "Expectation", "Experiment", "Seen"]
 

@@ -12,7 +12,7 @@ seeds = "0:10"
 [[expect]]
 method = "gin"                                     # one of the methods
 scenario = "gauss-2of10[samples=100000]"           # one of the scenarios, or its index from 0; without: each of them
-quantity = "mcc"                                   # a metric, or what else `nica_bench.statistics.quantities` knows
+quantity = "mcc"                                   # a metric, or what else `nica_bench.stats.quantities` knows
 statistic = "share"                                # over datasets: median, iqm, mean, or share with a threshold
 threshold = 0.95                                   # of a share only: a value from it on counts
 low = 0.5                                          # low or high or both; without, the end of the quantity's range
@@ -34,9 +34,9 @@ from typing import Any, TypeVar
 
 from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.experiments.experiment import STATISTICS, Expectation, Experiment, Seen
-from nica_bench.plan import parse_seeds
 from nica_bench.registry import make_method, make_scenario
-from nica_bench.statistics import quantities
+from nica_bench.running.plan import parse_seeds
+from nica_bench.stats import quantities
 
 __all__ = ["read_experiment"]
 

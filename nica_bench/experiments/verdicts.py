@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nica_bench.experiments.experiment import Expectation, Experiment
-from nica_bench.record import Record
-from nica_bench.statistics import (
+from nica_bench.records.record import Record
+from nica_bench.stats import (
     Estimate,
     Outcomes,
     Series,

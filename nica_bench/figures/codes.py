@@ -15,8 +15,8 @@ from nica_bench.errors import UsageError
 from nica_bench.figures.kinds import FIGURE_KINDS
 from nica_bench.figures.style import INK, MOST_PANELS, Drawing, Request, few_ticks, panels, representatives
 from nica_bench.metrics.knee import DEFAULT_RULE, spectrum
-from nica_bench.record import Record
-from nica_bench.statistics import Block, Series
+from nica_bench.records.record import Record
+from nica_bench.stats import Block, Series
 
 __all__ = ["draw_correlation", "draw_latents", "draw_spectrum"]
 

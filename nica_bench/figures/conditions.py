@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 from nica_bench.errors import UsageError
 from nica_bench.figures.style import INK, Drawing, Request, few_ticks, label_of, panels
 from nica_bench.metrics.knee import spectrum
-from nica_bench.record import Record, Status
-from nica_bench.statistics import Block, Series, median_interval
+from nica_bench.records.record import Record, Status
+from nica_bench.stats import Block, Series, median_interval
 
 __all__ = ["draw_difficulty", "draw_samples"]
 

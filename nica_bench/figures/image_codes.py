@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nica_bench.image_model import ImageModel
+from nica_bench.figures.image_model import ImageModel
 
 __all__ = ["STEPS", "examples", "heat", "known_classes", "moved", "restyled", "sampled", "top_only", "whitened"]
 

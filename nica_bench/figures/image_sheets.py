@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from nica_bench.collection import Collection
 from nica_bench.errors import UsageError
 from nica_bench.figures.image_codes import STEPS, examples, heat, known_classes, moved, restyled, sampled, top_only
+from nica_bench.figures.image_model import ImageModel, fits_to_draw, image_model
 from nica_bench.figures.mosaic import Tiles, sheet
 from nica_bench.figures.style import Drawing, Request
-from nica_bench.image_model import ImageModel, fits_to_draw, image_model
-from nica_bench.record import Record
+from nica_bench.records.collection import Collection
+from nica_bench.records.record import Record
+from nica_bench.records.store import StoreError
 from nica_bench.seeds import Streams
-from nica_bench.statistics import Block
-from nica_bench.store import StoreError
+from nica_bench.stats import Block
 
 __all__ = ["LEADING", "TEMPERATURE", "chosen_model", "draw_reconstructions", "draw_style", "draw_temperature"]
 __all__ += ["draw_traversals"]

@@ -22,8 +22,8 @@ from nica_bench.metrics.knee import (
     knee_interval,
     spectrum,
 )
-from nica_bench.record import Record, Status
-from nica_bench.statistics import Block, Series
+from nica_bench.records.record import Record, Status
+from nica_bench.stats import Block, Series
 
 __all__ = ["draw_blind_spectrum", "draw_knee"]
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from nica_bench._version import __version__
-from nica_bench.collection import Collection
 from nica_bench.errors import UsageError
 from nica_bench.figures.kinds import FigureKind
 from nica_bench.figures.style import INK, Drawing, Request, theme
-from nica_bench.record import Record
-from nica_bench.statistics.blocks import seed_text
+from nica_bench.records.collection import Collection
+from nica_bench.records.record import Record
+from nica_bench.stats.blocks import seed_text
 
 __all__ = ["figure_svg", "metadata_of", "save_figure"]
 

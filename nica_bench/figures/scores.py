@@ -12,9 +12,9 @@ from matplotlib.lines import Line2D
 
 from nica_bench.errors import UsageError
 from nica_bench.figures.style import INK, Drawing, Request, broken, label_of, panels
-from nica_bench.record import Record
-from nica_bench.statistics import Block, Outcomes, Pair, Series, compare_all, median_interval, performance_profile
-from nica_bench.statistics.comparisons import p_text
+from nica_bench.records.record import Record
+from nica_bench.stats import Block, Outcomes, Pair, Series, compare_all, median_interval, performance_profile
+from nica_bench.stats.comparisons import p_text
 
 __all__ = ["draw_pairs", "draw_profile", "draw_scores"]
 

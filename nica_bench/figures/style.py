@@ -17,11 +17,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
-from nica_bench.collection import Collection
 from nica_bench.errors import UsageError
-from nica_bench.record import Record
-from nica_bench.statistics import Block, Quantity, Series, blocks_of, quantity
-from nica_bench.store import StoreError
+from nica_bench.records.collection import Collection
+from nica_bench.records.record import Record
+from nica_bench.records.store import StoreError
+from nica_bench.stats import Block, Quantity, Series, blocks_of, quantity
 
 __all__ = ["INK", "Drawing", "Look", "Request", "broken", "few_ticks", "label_of", "panels", "representatives", "theme"]
 

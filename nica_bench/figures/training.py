@@ -7,8 +7,8 @@ from matplotlib.lines import Line2D
 
 from nica_bench.errors import UsageError
 from nica_bench.figures.style import INK, MOST_PANELS, Drawing, Request, few_ticks, panels
-from nica_bench.record import Record
-from nica_bench.statistics.blocks import dimensions_of
+from nica_bench.records.record import Record
+from nica_bench.stats.blocks import dimensions_of
 
 __all__ = ["draw_loss"]
 

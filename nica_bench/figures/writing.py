@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from nica_bench.collection import Collection
 from nica_bench.errors import NicaBenchError
 from nica_bench.figures.kinds import FIGURE_KINDS
 from nica_bench.figures.saving import save_figure
-from nica_bench.statistics import blocks_of
+from nica_bench.records.collection import Collection
+from nica_bench.stats import blocks_of
 
 __all__ = ["RUN_KINDS", "file_name", "missing_figures", "write_figures"]
 

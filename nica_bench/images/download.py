@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nica_bench.atomic import reason, sync_folder
 from nica_bench.errors import NicaBenchError, UsageError
+from nica_bench.files.atomic import reason, sync_folder
 from nica_bench.images.catalogue import ImageCollection, ImageFile
 from nica_bench.images.files import locate, missing_message
 from nica_bench.images.verify import check_file

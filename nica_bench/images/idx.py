@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from nica_bench.atomic import reason
 from nica_bench.errors import UsageError
+from nica_bench.files.atomic import reason
 
 __all__ = ["is_gzip", "read_idx"]
 

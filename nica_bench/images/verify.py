@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nica_bench.atomic import reason
 from nica_bench.errors import UsageError
+from nica_bench.files.atomic import reason
 from nica_bench.images.catalogue import ImageFile
 from nica_bench.images.idx import read_idx
 

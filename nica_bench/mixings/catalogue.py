@@ -26,7 +26,7 @@ LEAKY_SLOPE = 0.2
 
 @dataclass(frozen=True)
 class Acceptance:
-    """Which draws of a mixing are kept, by the difficulty of the dataset they make (`nica_bench.difficulty`).
+    """Which draws of a mixing are kept, by the difficulty of the dataset they make (`nica_bench.metrics.difficulty`).
 
     Args:
         linear_r: range of the mean correlation of z with its held-out linear regression on x.

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from nica_bench.errors import NicaBenchError
-from nica_bench.record import Status
-from nica_bench.statistics import Block, best_of, median_interval, quantity
+from nica_bench.records.record import Status
+from nica_bench.stats import Block, best_of, median_interval, quantity
 from nica_bench.tables.blind import Arrays, blind_rows
 from nica_bench.tables.table import bracket, number
 

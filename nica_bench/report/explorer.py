@@ -13,14 +13,14 @@ import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
-from nica_bench.collection import Collection
 from nica_bench.errors import NicaBenchError, UsageError
-from nica_bench.image_model import ImageModel, fits_to_draw, image_model
+from nica_bench.figures.image_model import ImageModel, fits_to_draw, image_model
 from nica_bench.program import Program
-from nica_bench.record import Record
+from nica_bench.records.collection import Collection
+from nica_bench.records.record import Record
+from nica_bench.records.store import StoreError
 from nica_bench.registry import make_scenario
-from nica_bench.statistics import Block
-from nica_bench.store import StoreError
+from nica_bench.stats import Block
 from nica_bench.tables.table import number
 
 __all__ = ["explorer", "explorer_markup"]

@@ -9,9 +9,9 @@ from typing import Any
 import jinja2
 
 from nica_bench._version import __version__
-from nica_bench.collection import Collection
 from nica_bench.figures import Request
-from nica_bench.record import Status
+from nica_bench.records.collection import Collection
+from nica_bench.records.record import Status
 from nica_bench.report.answers import answer
 from nica_bench.report.explorer import explorer
 from nica_bench.report.sections import (
@@ -26,7 +26,7 @@ from nica_bench.report.sections import (
     table_section,
     versions_section,
 )
-from nica_bench.statistics import Block, blocks_of
+from nica_bench.stats import Block, blocks_of
 
 __all__ = ["MOST_BYTES", "make_report"]
 

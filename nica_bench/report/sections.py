@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from nica_bench.collection import Collection
 from nica_bench.errors import NicaBenchError, UsageError
 from nica_bench.figures import FIGURE_KINDS, Request, figure_svg
 from nica_bench.metrics import METRICS
-from nica_bench.record import Record
-from nica_bench.statistics import Block
-from nica_bench.statistics.blocks import seed_text
+from nica_bench.records.collection import Collection
+from nica_bench.records.record import Record
+from nica_bench.stats import Block
+from nica_bench.stats.blocks import seed_text
 from nica_bench.tables import Column, Query, Table, html_table, table_kind
 
 __all__ = [

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from nica_bench.errors import NicaBenchError
-from nica_bench.record import Status
+from nica_bench.records.record import Status
 from nica_bench.sweep.job import SweepJob
 from nica_bench.sweep.journal import Array
 from nica_bench.sweep.resources import Resources

@@ -15,15 +15,15 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from nica_bench.environment import check_device_name
 from nica_bench.errors import UsageError, did_you_mean
+from nica_bench.files.lines import Lines
+from nica_bench.files.toml import FileTable
 from nica_bench.metrics import METRICS
 from nica_bench.parameters import parameters_of, parse_name
-from nica_bench.plan import parse_seeds, parse_statuses
 from nica_bench.registry import scenario_types
-from nica_bench.sweep.lines import Lines
+from nica_bench.running.plan import parse_seeds, parse_statuses
 from nica_bench.sweep.resources import Resources
-from nica_bench.sweep.table import FileTable
+from nica_bench.training.device import check_device_name
 
 __all__ = ["Grid", "SweepFile", "example", "read_sweep"]
 

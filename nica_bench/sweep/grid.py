@@ -9,8 +9,8 @@ from typing import TypeVar
 from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.method import Method
 from nica_bench.parameters import parameters_of, parse_name
-from nica_bench.plan import check_names, fitting, parse_seeds
 from nica_bench.registry import make_method, make_scenario, method_file, method_text, method_types, scenario_text
+from nica_bench.running.plan import check_names, fitting, parse_seeds
 from nica_bench.scenario import Scenario
 from nica_bench.sweep.file import Grid, SweepFile
 from nica_bench.sweep.resources import Resources

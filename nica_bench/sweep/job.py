@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nica_bench.errors import NicaBenchError
-from nica_bench.plan import Cell, Group
-from nica_bench.record import Record, Status
+from nica_bench.records.record import Record, Status
+from nica_bench.records.store import Store
 from nica_bench.registry import make_method, make_scenario
-from nica_bench.reporter import Reporter
-from nica_bench.store import Store
+from nica_bench.running.plan import Cell, Group
+from nica_bench.running.reporter import Reporter
+from nica_bench.running.work import Setting, failed_record
 from nica_bench.sweep.packing import family_of
-from nica_bench.work import Setting, failed_record
 
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
 
-    from nica_bench.workers import Crew
+    from nica_bench.running.pool import Crew
 
 __all__ = ["CellText", "SweepJob", "begun_file", "is_fresh", "made_at", "read_begun"]
 
@@ -208,8 +208,8 @@ class SweepJob:
         return [list(g) for g in groups if keys.issuperset(g) and store.checkpoint(g).exists()]
 
     def _compute(self, cells: Sequence[Cell], notes: _Notes, cut_off: Sequence[Sequence[str]]) -> None:
-        from nica_bench.runner import compute
-        from nica_bench.workers import Crew
+        from nica_bench.running.pool import Crew
+        from nica_bench.running.runner import compute
 
         if self.inline:
             self._inline(cells)
@@ -232,9 +232,9 @@ class SweepJob:
         )
 
     def _inline(self, cells: Sequence[Cell]) -> None:
-        from nica_bench.plan import grouped
+        from nica_bench.running.plan import grouped
+        from nica_bench.running.work import run_group
         from nica_bench.training.device import resolve_device
-        from nica_bench.work import run_group
 
         setting = replace(self.setting, device=resolve_device(self.setting.device))
         for group in grouped(cells, 1, float("inf"), family_of, self.largest):

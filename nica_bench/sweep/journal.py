@@ -22,9 +22,9 @@ from typing import Any
 
 import psutil
 
-from nica_bench.atomic import locked, reason, sync_folder, temporary
 from nica_bench.errors import NicaBenchError, UsageError
-from nica_bench.plan import Cell
+from nica_bench.files.atomic import locked, reason, sync_folder, temporary
+from nica_bench.running.plan import Cell
 from nica_bench.sweep.job import CellText
 from nica_bench.sweep.resources import Resources
 

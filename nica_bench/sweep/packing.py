@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
-from nica_bench.plan import Cell
-from nica_bench.record import Record, Status
+from nica_bench.records.record import Record, Status
+from nica_bench.running.plan import Cell
 from nica_bench.sweep.resources import Resources
 
 __all__ = ["Batch", "Costs", "family_of", "pack"]

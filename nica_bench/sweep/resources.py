@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from nica_bench.errors import UsageError
-from nica_bench.sweep.table import FileTable
+from nica_bench.files.toml import FileTable
 
 __all__ = ["Resources", "parse_memory", "parse_time"]
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from nica_bench.errors import NicaBenchError, UsageError, did_you_mean
-from nica_bench.record import Status
+from nica_bench.records.record import Status
 from nica_bench.sweep.clusters import Cluster, Jobs, Look, Unanswered, give_pickles, last_words
 from nica_bench.sweep.job import SweepJob
 from nica_bench.sweep.journal import Array

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from nica_bench.record import Status
-from nica_bench.store import Store
+from nica_bench.records.counting import outlines
+from nica_bench.records.record import Status
+from nica_bench.records.store import Store
 from nica_bench.sweep.clusters import Cluster
 from nica_bench.sweep.job import read_begun
 from nica_bench.sweep.journal import Journal
-from nica_bench.tally import outlines
 
 __all__ = ["Line", "Overview", "overview"]
 

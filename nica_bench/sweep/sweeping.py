@@ -11,19 +11,19 @@ from typing import Any
 
 from nica_bench.errors import NicaBenchError, UsageError
 from nica_bench.method import Method
-from nica_bench.plan import Cell
-from nica_bench.record import Record, Status
+from nica_bench.records.record import Record, Status
+from nica_bench.records.store import Store
 from nica_bench.registry import method_file, scenario_file
-from nica_bench.runner import Plan
+from nica_bench.running.plan import Cell
+from nica_bench.running.runner import Plan
+from nica_bench.running.work import Setting, failed_record
 from nica_bench.scenario import Scenario
-from nica_bench.store import Store
 from nica_bench.sweep.clusters import Cluster, Debug, Local, Look, Unanswered
 from nica_bench.sweep.job import CellText, SweepJob, made_at
 from nica_bench.sweep.journal import Array, Journal
 from nica_bench.sweep.packing import Batch
 from nica_bench.sweep.slurm import Slurm
 from nica_bench.sweep.watching import Tally, Watch, halved
-from nica_bench.work import Setting, failed_record
 
 __all__ = ["CLUSTERS", "Manner", "Sweep", "cancel"]
 

@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from nica_bench.atomic import reason
 from nica_bench.errors import NicaBenchError
-from nica_bench.record import Record, Status
-from nica_bench.store import Store
+from nica_bench.files.atomic import reason
+from nica_bench.records.record import Record, Status
+from nica_bench.records.store import Store
+from nica_bench.running.work import Setting, failed_record
 from nica_bench.sweep.clusters import Cluster, Jobs, Look
 from nica_bench.sweep.job import CellText, begun_file, is_fresh, read_begun
 from nica_bench.sweep.journal import Array, Journal
-from nica_bench.work import Setting, failed_record
 
 __all__ = ["Tally", "Watch", "halved"]
 

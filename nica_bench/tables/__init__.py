@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nica_bench.statistics.frames import told_letters
+from nica_bench.stats.frames import told_letters
 from nica_bench.tables.formats import BINARY, FORMATS, SUFFIXES, html_table, render, terminal_table
 from nica_bench.tables.kinds import TABLE_KINDS, table_kind
 from nica_bench.tables.query import Query, TableKind

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nica_bench.metrics import Consistency, consistency
-from nica_bench.record import Record, Status
-from nica_bench.statistics import Block, Series
-from nica_bench.statistics.frames import told_letters
+from nica_bench.records.record import Record, Status
+from nica_bench.stats import Block, Series
+from nica_bench.stats.frames import told_letters
 from nica_bench.tables.seconds import mean_seconds, seconds_text
 from nica_bench.tables.table import Column, Row, Table, number
 

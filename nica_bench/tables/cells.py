@@ -7,12 +7,12 @@ import statistics
 from collections.abc import Iterable
 from typing import Any
 
-from nica_bench.again import command_again
-from nica_bench.collection import Collection
-from nica_bench.difficulty import DIFFICULTY
-from nica_bench.record import Record, Status
-from nica_bench.statistics import Block, Series, blocks_of, frame_of
-from nica_bench.statistics.blocks import seed_text
+from nica_bench.metrics.difficulty import DIFFICULTY
+from nica_bench.records.collection import Collection
+from nica_bench.records.command import command_again
+from nica_bench.records.record import Record, Status
+from nica_bench.stats import Block, Series, blocks_of, frame_of
+from nica_bench.stats.blocks import seed_text
 from nica_bench.tables.query import Query, TableKind
 from nica_bench.tables.table import Column, Row, Table, number
 

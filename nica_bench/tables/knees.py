@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nica_bench.collection import Collection
 from nica_bench.errors import UsageError
 from nica_bench.metrics.knee import INTERVAL_RULES, RULES, WIDE_DEFAULT, WIDE_RULES, knee_interval
-from nica_bench.record import Status
-from nica_bench.statistics import blocks_of
+from nica_bench.records.collection import Collection
+from nica_bench.records.record import Status
+from nica_bench.stats import blocks_of
 from nica_bench.tables.query import Query, TableKind
 from nica_bench.tables.table import Column, Row, Table
 

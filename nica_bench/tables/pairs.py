@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from nica_bench.collection import Collection
 from nica_bench.errors import UsageError
-from nica_bench.record import Status
-from nica_bench.statistics import blocks_of, compare_all, quantity, split_variance
-from nica_bench.statistics.comparisons import p_text, pair_notes
+from nica_bench.records.collection import Collection
+from nica_bench.records.record import Status
+from nica_bench.stats import blocks_of, compare_all, quantity, split_variance
+from nica_bench.stats.comparisons import p_text, pair_notes
 from nica_bench.tables.query import Query, TableKind
 from nica_bench.tables.table import Column, Row, Table, bracket, number, short
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nica_bench.collection import Collection
+from nica_bench.records.collection import Collection
 from nica_bench.tables.table import Table
 
 __all__ = ["Query", "TableKind"]

@@ -7,10 +7,10 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from nica_bench.collection import Collection, machine_of
 from nica_bench.errors import UsageError, did_you_mean
-from nica_bench.record import Record
-from nica_bench.statistics import (
+from nica_bench.records.collection import Collection, machine_of
+from nica_bench.records.record import Record
+from nica_bench.stats import (
     Block,
     Estimate,
     Outcomes,
@@ -24,8 +24,8 @@ from nica_bench.statistics import (
     quantity,
     wilson,
 )
-from nica_bench.statistics.blocks import in_order
-from nica_bench.statistics.frames import told_letters
+from nica_bench.stats.blocks import in_order
+from nica_bench.stats.frames import told_letters
 from nica_bench.tables.blind import Arrays, blind_rows, blind_table
 from nica_bench.tables.query import Query, TableKind
 from nica_bench.tables.seconds import mean_seconds, seconds_text
@@ -48,7 +48,7 @@ def rows_of(
 ) -> dict[str, list[dict[str, Any]]]:
     """The overview of each scenario: methods first, then floors, then bounds, each by median mcc, best first.
 
-    A failed cell scores the floor (see `nica_bench.statistics.blocks`), is no success, and is counted.
+    A failed cell scores the floor (see `nica_bench.stats.blocks`), is no success, and is counted.
 
     Args:
         records: no key twice.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nica_bench.collection import machine_of
-from nica_bench.statistics import Series, quantity
+from nica_bench.records.collection import machine_of
+from nica_bench.stats import Series, quantity
 from nica_bench.tables.table import Row
 
 __all__ = ["mean_seconds", "seconds_text"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-from nica_bench.collection import Collection
 from nica_bench.errors import UsageError
-from nica_bench.record import Record, Status
-from nica_bench.statistics import Block, Series, blocks_of, median_interval
+from nica_bench.records.collection import Collection
+from nica_bench.records.record import Record, Status
+from nica_bench.stats import Block, Series, blocks_of, median_interval
 from nica_bench.tables.query import Query, TableKind
 from nica_bench.tables.table import Column, Table, number
 

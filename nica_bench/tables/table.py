@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from nica_bench.statistics import Estimate
+from nica_bench.stats import Estimate
 
 __all__ = ["Column", "Row", "Table", "bracket", "number", "short"]
 

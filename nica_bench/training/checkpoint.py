@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nica_bench.atomic import reason
 from nica_bench.errors import UsageError
-from nica_bench.tensors import TensorFileError, read_tensors, write_tensors
+from nica_bench.files.atomic import reason
+from nica_bench.files.tensors import TensorFileError, read_tensors, write_tensors
 
 __all__ = ["Checkpoint", "State"]
 

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import shutil
 
-import torch
+from nica_bench.errors import UsageError, did_you_mean
 
-from nica_bench.environment import check_device_name
-from nica_bench.errors import UsageError
+__all__ = ["DEVICES", "check_compiler", "check_device_name", "prepare", "resolve_device"]
 
-__all__ = ["check_compiler", "prepare", "resolve_device"]
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def check_device_name(name: str) -> None:
+    """Refuse an unknown device name. Whether the device is present is a separate question, which needs torch.
+
+    Raises:
+        UsageError: for an unknown name.
+    """
+    if name not in DEVICES:
+        raise UsageError(f"unknown device '{name}'; {did_you_mean(name, DEVICES)}")
 
 
 def resolve_device(name: str) -> str:
@@ -18,6 +27,8 @@ def resolve_device(name: str) -> str:
     Raises:
         UsageError: for an unknown name, or a device that this machine or this build of torch lacks.
     """
+    import torch
+
     check_device_name(name)
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
@@ -39,6 +50,8 @@ def check_compiler() -> None:
 
 def prepare(device: str, threads: int = 1) -> None:
     """Full float32 precision in products (no TF32), and one thread unless the operations are large."""
+    import torch
+
     torch.set_num_threads(threads)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from nica_bench.training.data import Batch
-    from nica_bench.training.method import TorchMethod
 
 __all__ = ["FittedModel"]
 
@@ -24,6 +23,23 @@ CHUNK = 10_000
 """Points encoded at once: one size for all, so that codes don't depend on who asks."""
 MOMENTS_OF = 10_000
 """Most training points whose codes' class moments a density of test points is made with."""
+
+
+class Trainer(Protocol):
+    """What a fitted model needs of the method that trained it: a part of `nica_bench.training.TorchMethod`."""
+
+    @property
+    def smallest_group(self) -> int:
+        """Replicates to which a smaller group is padded."""
+
+    def test_loss(self, model: nn.Module, batch: Batch, train: Batch) -> Tensor:
+        """Loss of data that was not trained on, shape (R,)."""
+
+    def encode(self, model: nn.Module, x: Tensor, onehot: Tensor) -> Tensor:
+        """Codes (R, D', B) of observations (R, D, B) under conditions (R, K, B)."""
+
+    def decode(self, model: nn.Module, codes: Tensor) -> Tensor:
+        """Observations (R, D, B) of codes (R, D', B)."""
 
 
 class FittedModel:
@@ -40,7 +56,7 @@ class FittedModel:
 
     def __init__(
         self,
-        method: TorchMethod,
+        method: Trainer,
         model: nn.Module,
         replicate: int,
         conditions: int,

@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from cli_helpers import nica
+from helpers.cli import nica
 from nica_bench import UsageError
 from nica_bench.checking import check_file
 

@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from helpers.results import record, some, written
 from nica_bench.cli.app import build
-from nica_bench.collection import collect
 from nica_bench.errors import UsageError
 from nica_bench.figures import FIGURE_KINDS, Request, figure_kind, figure_svg, save_figure
 from nica_bench.figures.style import INK, representatives, theme
-from nica_bench.statistics import blocks_of, quantity
-from tests.results import record, some, written
+from nica_bench.records.collection import collect
+from nica_bench.stats import blocks_of, quantity
 
 OF_LATENTS = [name for name, kind in FIGURE_KINDS.items() if not kind.images]
 METHODS = ("gin", "pca", "raw-x", "linear-oracle")

@@ -8,9 +8,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from cli_helpers import nica
+from helpers.cli import nica
 from nica_bench.cli.app import build
-from nica_bench.collection import collect
 from nica_bench.errors import UsageError
 from nica_bench.figures import FIGURE_KINDS, Request, figure_svg
 from nica_bench.figures.image_codes import (
@@ -29,8 +28,9 @@ from nica_bench.figures.mosaic import Tiles, sheet, tiled
 from nica_bench.figures.style import INK, theme
 from nica_bench.figures.writing import RUN_KINDS, file_name, missing_figures, write_figures
 from nica_bench.metrics.knee import WIDE_RULES, estimate_dimension, knee_interval
-from nica_bench.packing import pack_cells
-from nica_bench.store import Store
+from nica_bench.records.collection import collect
+from nica_bench.records.packing import pack_cells
+from nica_bench.records.store import Store
 
 RUN = ["run", "-s", "digits", "-m", "gin-conv[steps=8]", "-m", "pca", "--jobs", "1", "--out", "out"]
 
@@ -298,8 +298,8 @@ def test_a_label_is_a_file_name(label, name):
 def test_a_model_that_ranks_codes_by_their_sd_goes_before_one_with_fewer_bits():
     from types import SimpleNamespace as Space
 
-    from nica_bench.image_model import fits_to_draw
-    from nica_bench.record import Status
+    from nica_bench.figures.image_model import fits_to_draw
+    from nica_bench.records.record import Status
 
     names = {"names": ["class_means", "example_x"]}
     bits = {"glow": -5.0, "gin": -3.0, "gin-better": -4.0}

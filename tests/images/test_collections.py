@@ -14,7 +14,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from image_helpers import idx_bytes, shared_digits, write
+from helpers.images import idx_bytes, shared_digits, write
 from nica_bench.errors import NicaBenchError, UsageError
 from nica_bench.images import COLLECTIONS, ImageCollection, ImageFile, check_file, data_folder, fetch, load, locate
 

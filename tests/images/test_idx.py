@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from image_helpers import idx_bytes, write
+from helpers.images import idx_bytes, write
 from nica_bench.errors import UsageError
 from nica_bench.images import read_idx
 

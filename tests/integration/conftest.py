@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from slurm_helpers import Sweep
+from helpers.slurm import Sweep
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cli_helpers import end, nica, start, wait_for
-from slurm_helpers import SMALL, WAITING, call, gated, hungry, waiting
+from helpers.cli import end, nica, start, wait_for
+from helpers.slurm import SMALL, WAITING, call, gated, hungry, waiting
 
 pytestmark = pytest.mark.slurm
 
@@ -61,7 +61,7 @@ def test_a_sweep_of_arrays_completes_and_equals_run(slurm):
     arguments = ["-m", "raw-x", "-m", WAITING, *SMALL, "-s", "gamma-2of10", "--conditions", "3"]
     ran = nica("run", *arguments, "--seeds", "0:8", "--inits", "2", "--out", "ran", cwd=slurm.folder)
     assert ran.returncode == 0, ran.stderr
-    from nica_bench.store import Store
+    from nica_bench.records.store import Store
 
     one, other = Store.open(slurm.out).scan().records, Store.open(slurm.folder / "ran").scan().records
     assert one.keys() == other.keys() == keys

@@ -10,20 +10,20 @@ import numpy as np
 import pytest
 import torch
 
-from nica_bench.collection import collect
+from helpers.browser import Browser, find
+from helpers.results import some, written
+from nica_bench.figures.image_model import ImageModel, image_model
 from nica_bench.flows import ImageFlow, inverse_program
-from nica_bench.image_model import ImageModel, image_model
-from nica_bench.record import Status
+from nica_bench.records.collection import collect
+from nica_bench.records.record import Status
+from nica_bench.records.store import Store
 from nica_bench.registry import make_method, make_scenario
 from nica_bench.report import make_report
 from nica_bench.report import page as page_module
 from nica_bench.report.answers import answer
 from nica_bench.report.explorer import explorer_markup
-from nica_bench.runner import execute, make_plan
-from nica_bench.statistics import blocks_of
-from nica_bench.store import Store
-from tests.report.browser import Browser, find
-from tests.results import some, written
+from nica_bench.running.runner import execute, make_plan
+from nica_bench.stats import blocks_of
 
 chromium = pytest.mark.skipif(find() is None, reason="there is no Chromium here: apt-get install chromium")
 

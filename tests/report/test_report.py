@@ -6,12 +6,12 @@ import re
 import pytest
 from typer.testing import CliRunner
 
+from helpers.browser import Browser, find
+from helpers.results import record, some, written
 from nica_bench.cli.app import build
-from nica_bench.collection import collect
 from nica_bench.errors import UsageError
+from nica_bench.records.collection import collect
 from nica_bench.report import make_report
-from tests.report.browser import Browser, find
-from tests.results import record, some, written
 
 chromium = pytest.mark.skipif(find() is None, reason="there is no Chromium here: apt-get install chromium")
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from image_helpers import shared_digits
+from helpers.images import shared_digits
 from nica_bench.errors import UsageError
 from nica_bench.images import COLLECTIONS, LabelledImages, as_rows, load
+from nica_bench.records.store import Store
 from nica_bench.registry import make_scenario
-from nica_bench.runner import make_plan
-from nica_bench.store import Store
+from nica_bench.running.runner import make_plan
 
 SMALL = {"digits": "digits", "mnist": "mnist[samples=600,held_out=300]", "emnist-subset": "emnist-subset"}
 
@@ -72,8 +72,8 @@ def test_missing_files_are_told_before_anything_is_computed(tmp_path, monkeypatc
 
 
 def test_the_folder_of_the_data_is_no_part_of_the_key(monkeypatch, tmp_path):
-    from nica_bench.plan import make_cells
     from nica_bench.registry import make_method
+    from nica_bench.running.plan import make_cells
 
     def key():
         return make_cells([make_scenario("mnist")], [make_method("pca", {})], [0], 1)[0].spec.key

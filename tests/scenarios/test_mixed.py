@@ -9,12 +9,12 @@ from nica_bench.latents import FAMILIES
 from nica_bench.method import Method
 from nica_bench.mixings import MIXINGS
 from nica_bench.parameters import values_of
-from nica_bench.plan import Cell, Group
+from nica_bench.records.store import Store
 from nica_bench.registry import make_method, make_scenario, scenario_types
+from nica_bench.running.plan import Cell, Group
+from nica_bench.running.work import Setting, run_group
 from nica_bench.seeds import Streams
-from nica_bench.store import Store
 from nica_bench.tables import told_letters
-from nica_bench.work import Setting, run_group
 
 MIXED = [family for family, scenario in scenario_types().items() if hasattr(scenario, "distribution")]
 every_family = pytest.mark.parametrize("family", MIXED)

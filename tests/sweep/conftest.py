@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from nica_bench.store import Store
+from helpers.sweeps import Played
+from nica_bench.records.store import Store
 from nica_bench.sweep import Sweep
-from sweep_helpers import Played
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import psutil
 import pytest
 import torch
 
-from cli_helpers import SMALL, end, nica, records, start, wait_for, write_method
-from nica_bench.store import Store
+from helpers.cli import SMALL, end, nica, records, start, wait_for, write_method
+from nica_bench.records.store import Store
 from nica_bench.sweep import Journal
 
 
@@ -87,7 +87,7 @@ def test_ctrl_c_ends_the_jobs_of_this_machine_and_says_so(tmp_path):
 
 
 def test_a_scenario_of_a_file_and_a_method_that_leaves(tmp_path):
-    text = files("nica_bench.templates").joinpath("scenario.txt").read_text()
+    text = files("nica_bench.checking").joinpath("scenario.txt").read_text()
     text = text.replace("$name", "mine").replace("$class_name", "Mine").replace("$title", "Mine")
     (tmp_path / "scenario.py").write_text(text)
     leaves = write_method(tmp_path, "leaves", "sys.exit(0)")

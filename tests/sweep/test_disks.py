@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from cli_helpers import SMALL, nica, records, write_method
-from nica_bench.store import Store
+from helpers.cli import SMALL, nica, records, write_method
+from nica_bench.records.store import Store
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs a file system of its own")
 

@@ -6,14 +6,14 @@ import typing
 
 import pytest
 
-from cli_helpers import nica
+from helpers.cli import nica
+from helpers.sweeps import cells
 from nica_bench.cli.dry_run import dry_run
-from nica_bench.record import Status
-from nica_bench.runner import make_plan
-from nica_bench.store import Store
+from nica_bench.records.record import Status
+from nica_bench.records.store import Store
+from nica_bench.running.runner import make_plan
+from nica_bench.running.work import Setting, failed_record
 from nica_bench.sweep import Flags, SweepFile, make_grid
-from nica_bench.work import Setting, failed_record
-from sweep_helpers import cells
 
 LABELS = ["gauss-2of10", "lognormal-2of10"]
 

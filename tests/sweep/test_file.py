@@ -182,7 +182,7 @@ def test_scenarios_and_methods_of_files_are_made_again_in_another_folder(tmp_pat
     folder = tmp_path / "of.python"
     folder.mkdir()
     for kind in ("method", "scenario"):
-        text = files("nica_bench.templates").joinpath(f"{kind}.txt").read_text()
+        text = files("nica_bench.checking").joinpath(f"{kind}.txt").read_text()
         text = text.replace("$name", "mine").replace("$class_name", "Mine").replace("$title", "Mine")
         (folder / f"{kind}.py").write_text(text)
     monkeypatch.chdir(folder)

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from submitit.core.utils import JobPaths, cloudpickle_dump
 
-from nica_bench.record import Status
+from helpers.sweeps import cells, submit
+from nica_bench.records.record import Status
 from nica_bench.sweep import Array, Slurm
 from nica_bench.sweep.clusters import last_words
 from nica_bench.sweep.slurm import _ran_out
-from sweep_helpers import cells, submit
 
 
 def asked(no_slurm, sweep, squeue, sacct):

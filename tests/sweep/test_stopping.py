@@ -14,12 +14,12 @@ import sys
 import pytest
 from submitit.core.utils import DelayedSubmission, JobPaths
 
-from cli_helpers import HEAD, METHOD, records, wait_for
-from nica_bench.plan import Cell
+from helpers.cli import HEAD, METHOD, records, wait_for
+from nica_bench.records.store import Store
 from nica_bench.registry import load_method_file, make_method, make_scenario
-from nica_bench.store import Store
+from nica_bench.running.plan import Cell
+from nica_bench.running.work import Setting
 from nica_bench.sweep.job import CellText, SweepJob, begun_file
-from nica_bench.work import Setting
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs signals")
 

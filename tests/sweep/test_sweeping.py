@@ -6,17 +6,17 @@ from dataclasses import replace
 
 import pytest
 
+from helpers.sweeps import GIN, RAW, SCENARIO, cells, made, note_begun, statuses, submit
 from nica_bench.errors import NicaBenchError, UsageError
-from nica_bench.plan import Group
-from nica_bench.record import Record, Status
+from nica_bench.records.record import Record, Status
 from nica_bench.registry import make_scenario
-from nica_bench.runner import make_plan
+from nica_bench.running.plan import Group
+from nica_bench.running.runner import make_plan
 from nica_bench.sweep import Costs, Journal, Resources, Sweep, overview, pack
 from nica_bench.sweep.clusters import Look
 from nica_bench.sweep.job import SweepJob, _Notes, begun_file
 from nica_bench.sweep.packing import family_of
 from nica_bench.sweep.sweeping import cancel
-from sweep_helpers import GIN, RAW, SCENARIO, cells, made, note_begun, statuses, submit
 
 
 def test_packed_by_shape_limits_and_time():

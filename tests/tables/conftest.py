@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from results import some, written
+from helpers.results import some, written
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,12 @@ import statistics
 
 import pytest
 
-from nica_bench.collection import Collection, collect
+from helpers.results import record, scores_of, some, written
+from helpers.tables import run, tables_of
 from nica_bench.errors import UsageError
-from nica_bench.statistics import iqm_interval, median_interval
+from nica_bench.records.collection import Collection, collect
+from nica_bench.stats import iqm_interval, median_interval
 from nica_bench.tables import Query, rows_of, scores_table, table_kind
-from results import record, scores_of, some, written
-from table_helpers import run, tables_of
 
 
 def test_methods_then_floors_then_bounds_each_by_median():

@@ -11,10 +11,10 @@ import sys
 
 import pytest
 
-from nica_bench.collection import collect
+from helpers.results import edit, record, some, written
+from helpers.tables import run
 from nica_bench.errors import UsageError
-from results import edit, record, some, written
-from table_helpers import run
+from nica_bench.records.collection import collect
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_every_bad_folder_says_what_is_wrong_and_shows_the_rest(tmp_path):
 
 
 def test_reading_agrees_with_the_stores_own_scan(folder):
-    from nica_bench.store import Store
+    from nica_bench.records.store import Store
 
     scan = Store.open(folder, create=False).scan()
     assert {r.key: r for r in collect([folder]).records} == scan.records

@@ -13,11 +13,11 @@ import subprocess
 import pandas as pd
 import pytest
 
+from helpers.results import some
+from helpers.tables import run, tables_of
 from nica_bench.errors import UsageError
 from nica_bench.tables import FORMATS, TABLE_KINDS, Column, Table, render, rows_of, scores_table
 from nica_bench.tables.table import bracket, number
-from results import some
-from table_helpers import run, tables_of
 
 AWKWARD = r"a_b & c% $d$ #e {f} ~g ^h \i <j> |k| 'l' \"m\" [n] `o` ± é"
 

@@ -9,12 +9,12 @@ import sys
 import numpy as np
 import pytest
 
-from nica_bench import tensors
 from nica_bench.errors import UsageError
+from nica_bench.files import tensors
+from nica_bench.files.tensors import TensorFileError, read_tensors, write_tensors
 from nica_bench.method import FitSession, Interrupted
 from nica_bench.registry import make_method, make_scenario
 from nica_bench.seeds import Streams
-from nica_bench.tensors import TensorFileError, read_tensors, write_tensors
 
 VECTORS, IMAGES = "gauss-2of4[samples=300,held_out=100,conditions=3]", "digits[samples=300,held_out=100]"
 CASES = [

@@ -1,0 +1,40 @@
+"""The command that makes a record again."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from nica_bench.records.record import CellSpec
+
+__all__ = ["command_again"]
+
+
+def command_again(spec: CellSpec, seeds: str, inits: int, *flags: str, made_by: str | None = None) -> str:
+    """The command that makes cells again, for a shell.
+
+    A record knows the file of a method or scenario by its hash alone, since the path is that of another machine. Such a
+    file is METHOD.py or SCENARIO.py, and a comment says which it is.
+
+    Args:
+        spec: of one of them.
+        seeds: of the data, as `run` takes them.
+        inits: number of initialisations; 1 is not written.
+        flags: more of them.
+        made_by: the command that made the record, which has the path.
+    """
+    scenario, method, files = spec.scenario_label, spec.method_label, []
+    if digest := spec.scenario_version.partition("+")[2]:
+        sizes = re.search(r"-(\d+of\d+)$", spec.scenario)
+        name = f"SCENARIO.py:{sizes[1]}" if sizes else "SCENARIO.py"
+        scenario = f"./{name}{spec.scenario_label.removeprefix(spec.scenario)}"
+        files.append(f"SCENARIO.py: the file whose SHA-256 begins with {digest}")
+    if digest := spec.method_version.partition("+")[2]:
+        method = f"./METHOD.py{spec.method_label.removeprefix(spec.method)}"
+        files.append(f"METHOD.py: the file whose SHA-256 begins with {digest}")
+    parts = ["nica-bench run -s", shlex.quote(scenario), "-m", shlex.quote(method), "--seeds", seeds]
+    parts += ["--inits", str(inits)] if inits > 1 else []
+    command = " ".join([*parts, *flags])
+    if not files:
+        return command
+    return f"{command}  # {'; '.join(files)}" + (f"; in: {made_by}" if made_by else "")

@@ -1,0 +1,120 @@
+"""Scoring a fit on data whose latents nobody knows: what is encoded, with which noise, and what is kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nica_bench.dataset import Dataset, Split, spread_rows, with_image_noise
+from nica_bench.method import Fitted, Method
+from nica_bench.metrics import (
+    LabelledCodes,
+    Scores,
+    class_information,
+    class_moments,
+    knee_history,
+    score_blind,
+    within_class_sd,
+)
+from nica_bench.metrics.mcc import top_codes
+from nica_bench.running.contract import checked_codes
+from nica_bench.seeds import Streams
+
+__all__ = ["LEADING", "LEADING_ROWS", "score_without_latents", "some_rows"]
+
+ROWS = 10_000
+"""Most test images that are encoded, spread over all."""
+FIT_ROWS = 20_000
+"""Most training images from whose codes the class moments and the probe come."""
+LEADING, LEADING_ROWS = 32, 2_000
+"""Leading codes, and test images, of which a record keeps codes: two initialisations are compared on them."""
+EXAMPLES = 2
+"""Test images of each class that a record keeps, for figures of what the codes do to them."""
+
+
+def some_rows(split: Split, count: int) -> Split:
+    """Up to so many rows, spread evenly over a split: the same whatever the method and its seed."""
+    if len(split.u) <= count:
+        return split
+    rows = spread_rows(len(split.u), count)
+    return Split(split.x[rows], split.u[rows])
+
+
+def score_without_latents(
+    method: Method,
+    data: Dataset,
+    fitted: Fitted,
+    importance: NDArray[Any],
+    test: Split,
+    codes: NDArray[Any],
+    streams: Streams,
+) -> tuple[Scores, dict[str, float], list[str], dict[str, NDArray[Any]]]:
+    """Score one fit.
+
+    Args:
+        method, data, fitted: the fit.
+        importance: its checked ranking, shape (m,).
+        test, codes: test images, and their checked codes (N, m).
+        streams: of the fit.
+
+    Returns:
+        The scores, the class information, notes, and arrays for the record.
+    """
+    scores = score_blind(
+        importance,
+        knows_dimension=method.knows_dimension,
+        heldout_loss=fitted.heldout_loss if fitted.loss is None else _loss(method, fitted, test, streams),
+        history=fitted.history,
+        published=data.truth.get("paper_latents"),
+    )
+    top = top_codes(importance, LEADING)
+    keep = spread_rows(len(codes), LEADING_ROWS)
+    arrays: dict[str, NDArray[Any]] = {
+        "leading_codes": codes[np.ix_(keep, top)].astype(np.float32),
+        "leading_u": test.u[keep],
+        **_examples(test),
+        **{f"history_{name}": values for name, values in knee_history(fitted.history).items()},
+    }
+    if not np.isfinite(codes).all():
+        return scores, {}, [], arrays
+    generator = streams.numpy("evaluation noise")
+    noisy = _encode(method, fitted, test, generator)
+    arrays["test_spectrum"] = within_class_sd(noisy)
+    train = _encode(method, fitted, some_rows(data.train, FIT_ROWS), generator)
+    arrays["class_means"], arrays["class_sds"] = class_moments(train, data.conditions)
+    if _sees_labels(method, fitted, data, test):
+        note = "its codes are made with the label in hand: how well they tell the classes apart says nothing"
+        return scores, {}, [note], arrays
+    knee = int(scores.values["knee"]) if "knee" in scores.values else codes.shape[1]
+    return scores, class_information(train, noisy, importance, knee), [], arrays
+
+
+def _loss(method: Method, fitted: Fitted, test: Split, streams: Streams) -> float | None:
+    """Loss of the test images with `IMAGE_NOISE`, the same for all methods whatever theirs; None where not finite."""
+    assert fitted.loss is not None, "the caller has looked"
+    x = with_image_noise(test.x, streams.numpy("evaluation noise of the loss"))
+    value = fitted.loss(x, test.u if method.uses_conditions else None)
+    return value if np.isfinite(value) else None
+
+
+def _examples(test: Split) -> dict[str, NDArray[Any]]:
+    """The first test images of each class, class by class."""
+    rows = np.concatenate([np.flatnonzero(test.u == c)[:EXAMPLES] for c in np.unique(test.u)])
+    return {"example_x": test.x[rows].astype(np.float32), "example_u": test.u[rows]}
+
+
+def _encode(method: Method, fitted: Fitted, split: Split, generator: np.random.Generator) -> LabelledCodes:
+    x = with_image_noise(split.x, generator)
+    return LabelledCodes(checked_codes(method, fitted, Split(x, split.u), "noisy"), split.u)
+
+
+def _sees_labels(method: Method, fitted: Fitted, data: Dataset, test: Split) -> bool:
+    """Whether the codes of some images change when they are given other labels."""
+    if not method.uses_conditions:
+        return False
+    few = Split(test.x[:100].copy(), test.u[:100].copy())
+    other = Split(few.x, (few.u + 1) % data.conditions)
+    found = [checked_codes(method, fitted, split, "test") for split in (few, other)]
+    return not np.allclose(found[0], found[1], rtol=1e-4, atol=1e-5)

@@ -1,0 +1,211 @@
+"""The plan of a run: its cells, what is there already, and the groups in which the rest is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+from nica_bench.errors import UsageError, did_you_mean
+from nica_bench.method import Method
+from nica_bench.parameters import values_of
+from nica_bench.records.record import CellSpec, Record, Status
+from nica_bench.scenario import Scenario
+
+__all__ = [
+    "Cell",
+    "Group",
+    "check_names",
+    "fitting",
+    "grouped",
+    "make_cells",
+    "parse_seeds",
+    "parse_statuses",
+    "pending",
+    "seeds_text",
+    "unfit",
+]
+
+
+_MANY = 10_000_000
+"""More seeds than this are a slip, and would fill the memory before anybody could be asked."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One (scenario, data seed, method, initialisation seed)."""
+
+    scenario: Scenario
+    method: Method
+    seed: int
+    init: int
+
+    @property
+    def spec(self) -> CellSpec:
+        """What identifies the cell; its key is the record's file name."""
+        return CellSpec(
+            scenario=self.scenario.name,
+            scenario_parameters=values_of(self.scenario),
+            scenario_version=self.scenario.version,
+            method=self.method.name,
+            method_parameters=values_of(self.method),
+            method_version=self.method.version,
+            seed=self.seed,
+            init=self.init,
+            scenario_label=self.scenario.label,
+            method_label=self.method.label,
+        )
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cells of one scenario and method that one worker takes: at once where the method can, else one by one."""
+
+    cells: tuple[Cell, ...]
+
+    @property
+    def label(self) -> str:
+        """`gin on gauss-2of10`."""
+        first = self.cells[0]
+        return f"{first.method.label} on {first.scenario.label}"
+
+    @property
+    def together(self) -> bool:
+        """Whether the cells are fitted at once."""
+        return self.cells[0].method.replicated
+
+
+def parse_seeds(text: str, what: str = "seeds") -> list[int]:
+    """Seeds, or other numbers by their name `what`, from `0:10` (10 not included), `3` or `0:5,8`.
+
+    Raises:
+        UsageError: if it is none of these, or empty, or many millions.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        low, colon, high = part.strip().partition(":")
+        try:
+            first = int(low)
+            last = int(high) if colon else first + 1
+        except ValueError as error:
+            raise UsageError(f"{what} are written like 0:10, 3 or 0:5,8; got '{text}'") from error
+        if first < 0 or last <= first:
+            raise UsageError(f"{what} are written low:high with 0 <= low < high, got '{text}'")
+        if last - first > _MANY:
+            raise UsageError(f"{what}: {_MANY:,} at most, got '{text}', which are {last - first:,}")
+        seeds.extend(range(first, last))
+    return list(dict.fromkeys(seeds))
+
+
+def parse_statuses(text: str | None) -> set[Status]:
+    """Statuses from `failed`, which is all but ok, or such as `timeout,oom`; none from None.
+
+    Raises:
+        UsageError: for another name.
+    """
+    failed = {s for s in Status if s is not Status.OK}
+    chosen: set[Status] = set()
+    for name in text.split(",") if text is not None else ():
+        if name == "failed":
+            chosen |= failed
+        elif name in {s.value for s in failed}:
+            chosen.add(Status(name))
+        else:
+            raise UsageError(f"--retry: unknown status '{name}'; {did_you_mean(name, ['failed', *failed])}")
+    return chosen
+
+
+def seeds_text(seeds: Iterable[int]) -> str:
+    """Seeds as `parse_seeds` reads them: `0:5,8`."""
+    runs: list[list[int]] = []
+    for seed in sorted(set(seeds)):
+        if runs and runs[-1][1] == seed:
+            runs[-1][1] += 1
+        else:
+            runs.append([seed, seed + 1])
+    return ",".join(str(low) if high == low + 1 else f"{low}:{high}" for low, high in runs)
+
+
+def make_cells(
+    scenarios: Iterable[Scenario], methods: Sequence[Method], seeds: Sequence[int], inits: int
+) -> list[Cell]:
+    """All cells, method by method."""
+    return [Cell(s, m, seed, init) for s in scenarios for m in methods for seed in seeds for init in range(inits)]
+
+
+def pending(cells: Iterable[Cell], records: dict[str, Record], retry: set[Status], force: bool) -> list[Cell]:
+    """The cells to be computed: those with no record, killed from outside, or asked for again."""
+    again = retry | {Status.KILLED}
+    return [c for c in cells if force or (r := records.get(c.spec.key)) is None or r.status in again]
+
+
+def unfit(method: Method, scenario: Scenario) -> str | None:
+    """Why a method makes no sense on a scenario, or None where it does: what nobody can tell it, or its own reason."""
+    if method.oracle and scenario.latents is None:
+        return "it is told the true latents, and nobody knows them here"
+    if method.knows_dimension and scenario.told_latents is None:
+        return "it is told the number of latents, and there is none to tell here"
+    return method.skip(scenario)
+
+
+def check_names(methods: Iterable[Method], parameters: Iterable[str], flag: str = "") -> None:
+    """Check that names stand for one method each, and that parameters are those of methods that are there.
+
+    Args:
+        methods: of a run.
+        parameters: names of methods that parameters were given to.
+        flag: how they were given, for the message.
+
+    Raises:
+        UsageError: naming what stands for two methods, or for none.
+    """
+    owners: dict[str, type[Method]] = {}
+    for method in methods:
+        if owners.setdefault(method.name, type(method)) is not type(method):
+            raise UsageError(f"two methods are called '{method.name}': give the one in the file another name")
+    for owner in parameters:
+        if owner not in owners:
+            raise UsageError(f"{flag}{owner}.…: '{owner}' is not among the methods; {did_you_mean(owner, owners)}")
+
+
+def fitting(methods: Iterable[Method], scenarios: Sequence[Scenario]) -> list[Method]:
+    """Those methods that make sense on one of the scenarios at least: which of the default ones a run takes."""
+    return [m for m in methods if any(unfit(m, s) is None for s in scenarios)]
+
+
+def _bytes_of(method: Method, scenario: Scenario) -> int:
+    """Memory of one more replicate; where a method can't say it, its fit will fail and be a row, or not."""
+    latents = scenario.dimensions if scenario.told_latents is None else scenario.told_latents
+    sizes = scenario.samples, scenario.dimensions, scenario.conditions, latents
+    try:
+        return method.bytes_per_replicate(*sizes)
+    except Exception:
+        return Method.bytes_per_replicate(method, *sizes)
+
+
+def grouped(
+    cells: Iterable[Cell],
+    jobs: int,
+    memory: float,
+    family: Callable[[Cell], Hashable] | None = None,
+    largest: int | None = None,
+) -> list[Group]:
+    """Cells of one scenario and method together, spread over the jobs and sized by the memory of one job.
+
+    Args:
+        cells: what is to be computed.
+        jobs: worker processes.
+        memory: bytes that one job may use.
+        family: what cells have in common that are trained together; None is the scenario and the method.
+        largest: most cells that are trained at once, where the memory allows more.
+    """
+    families: dict[Hashable, list[Cell]] = {}
+    for cell in cells:
+        families.setdefault((cell.scenario, cell.method) if family is None else family(cell), []).append(cell)
+    groups = []
+    for members in families.values():
+        size = -(-len(members) // jobs)
+        if members[0].method.replicated:
+            each = _bytes_of(members[0].method, members[0].scenario)
+            size = max(1, min(size, int(memory / each), largest or size))
+        groups += [Group(tuple(members[i : i + size])) for i in range(0, len(members), size)]
+    return groups

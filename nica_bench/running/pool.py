@@ -1,0 +1,191 @@
+"""Groups on worker processes: one that dies or hangs fails its own cells only."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from multiprocessing.connection import wait
+
+from nica_bench.errors import NicaBenchError
+from nica_bench.records.record import Status
+from nica_bench.records.store import Store
+from nica_bench.running.machine import memory_kills, usable_cores
+from nica_bench.running.plan import Group
+from nica_bench.running.reporter import Reporter
+from nica_bench.running.work import Setting, failed_record
+from nica_bench.running.worker import Worker, held_back, start_worker
+
+__all__ = ["Crew", "run_groups"]
+
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_GRACE = 10.0
+"""Seconds that interrupted fits have for saving their state."""
+_FAILED_STARTS = 3
+"""Workers that may end in a row before they are ready for work; the run is given up then."""
+
+
+class Crew:
+    """The workers of a run, for whoever has to stop them while it goes on."""
+
+    def __init__(self) -> None:
+        self.workers: list[Worker] = []
+
+    def interrupt(self, grace: float = _GRACE) -> None:
+        """Let fits that can save their state do so, and wait until they have. A signal's handler may call this.
+
+        Args:
+            grace: most seconds to wait.
+        """
+        asked = [w for w in self.workers if w.group is not None and not w.gone]
+        for worker in asked:
+            worker.flags.stop = True
+        end = time.monotonic() + grace
+        while any(w.flags.listens and w.process.is_alive() for w in asked) and time.monotonic() < end:
+            time.sleep(0.02)
+
+
+def run_groups(
+    groups: Sequence[Group],
+    setting: Setting,
+    jobs: int,
+    timeout: float | None,
+    modules: tuple[str, ...],
+    reporter: Reporter,
+    crew: Crew | None = None,
+) -> None:
+    """Run groups on worker processes and return when each of their cells has a record.
+
+    Args:
+        groups: what to run, in this order.
+        setting: of the run.
+        jobs: most workers at once.
+        timeout: most seconds a cell; cells that train together have their sum.
+        modules: files of methods and scenarios that a worker loads first.
+        reporter: is told how the groups go on.
+        crew: gets the workers.
+
+    Raises:
+        NicaBenchError: if records can't be written any more, or workers can't be started; what is finished is kept.
+    """
+    store = Store.open(setting.out)
+    queue = deque(groups)
+    # as many threads as a worker uses: set before it imports its numerical libraries
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    setting = replace(setting, threads=max(1, usable_cores() // max(1, min(jobs, len(groups)))))
+    if setting.threads > 1:
+        # threads that spin while they wait bring a machine that has other work to a halt
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    crew = crew or Crew()
+    workers = crew.workers
+    failed_starts = 0
+    try:
+        workers += [start_worker(setting, modules) for _ in range(min(jobs, len(groups)))]
+        while queue or any(w.group for w in workers):
+            heard = wait([end for w in workers for end in (w.pipe, w.process.sentinel)], timeout=0.5)
+            for worker in list(workers):
+                if worker.pipe in heard or worker.process.sentinel in heard:
+                    _listen(worker, queue, reporter)
+                    failed_starts = 0 if worker.ready else failed_starts
+                status, message = _trouble(worker, timeout)
+                if status is not None:
+                    _give_up(worker, status, message, store, setting, queue, reporter)
+                if worker.gone:
+                    workers.remove(worker)
+                    worker.pipe.close()
+                    failed_starts += not worker.ready
+                    if failed_starts >= _FAILED_STARTS:
+                        raise NicaBenchError(f"worker processes end before they begin: {worker.ending()}")
+                    if queue:
+                        workers.append(start_worker(setting, modules))
+        for worker in workers:
+            worker.pipe.close()  # tells it to end
+        for worker in workers:
+            worker.process.join(5)
+    finally:
+        # a second Ctrl-C must not leave workers behind: this process would wait for them at its end
+        with held_back(signal.SIGINT, signal.SIGTERM):
+            crew.interrupt()
+            for worker in workers:
+                worker.process.kill()
+            for worker in workers:
+                worker.process.join()
+            workers.clear()
+
+
+def _listen(worker: Worker, queue: deque[Group], reporter: Reporter) -> None:
+    """Take what a worker has sent, and give it work where it has none."""
+    try:
+        while worker.pipe.poll():
+            kind, value = worker.pipe.recv()
+            if kind == "fatal":
+                raise NicaBenchError(value)
+            if kind in ("ready", "done"):
+                worker.ready = True
+                if worker.group is not None:
+                    reporter.ended(worker.group)
+                worker.group = queue.popleft() if queue else None
+                worker.begun, worker.since, worker.finished = 0, time.time(), set()
+                if worker.group is not None:
+                    worker.pipe.send(worker.group)
+                    reporter.begun(worker.group)
+            elif worker.group is not None:
+                if kind == "begun":
+                    worker.begun, worker.since = value, time.time()
+                elif kind == "step":
+                    reporter.step(worker.group, value)
+                elif kind == "cell":
+                    worker.finished.add(value)
+                    reporter.cell(worker.group)
+        # a process of the method's own may hold the pipe open after the worker's end
+        worker.gone = not worker.process.is_alive()
+    except (EOFError, OSError):
+        worker.process.join(5)
+        worker.gone = True
+
+
+def _trouble(worker: Worker, timeout: float | None) -> tuple[Status | None, str]:
+    """Why a worker's group has to be given up, if so; a worker that takes too long is ended."""
+    group = worker.group
+    if group is None:
+        return None, ""
+    if worker.gone:
+        if worker.process.exitcode == -signal.SIGKILL and memory_kills() > worker.kills:
+            return Status.OOM, "the kernel ended the worker process: out of memory"
+        return Status.KILLED, f"the worker process ended: {worker.ending()}"
+    if timeout is not None and time.time() - worker.since > timeout * (len(group.cells) if group.together else 1):
+        worker.process.kill()
+        worker.process.join()
+        worker.gone = True
+        return Status.TIMEOUT, f"took longer than the limit of {timeout:g} s a cell"
+    return None, ""
+
+
+def _give_up(
+    worker: Worker,
+    status: Status,
+    message: str,
+    store: Store,
+    setting: Setting,
+    queue: deque[Group],
+    reporter: Reporter,
+) -> None:
+    """A row for each cell that was being fitted; the cells behind it go to another worker."""
+    group = worker.group
+    assert group is not None
+    worker.group = None
+    end = len(group.cells) if group.together else worker.begun + 1
+    lost = [c for i, c in enumerate(group.cells[:end]) if i >= worker.begun and i not in worker.finished]
+    # a record may be on the disk although the worker could not say so any more
+    there = store.scan(c.spec.key for c in lost).records
+    for cell in lost:
+        old = there.get(cell.spec.key)
+        if old is None or old.status is not Status.OK:
+            store.write(failed_record(cell, status, message, setting, worker.since))
+        reporter.cell(group)
+    reporter.ended(group)
+    if end < len(group.cells):
+        queue.appendleft(Group(group.cells[end:]))

@@ -1,1 +1,0 @@
-"""Files that `nica-bench new` begins a method or a scenario with."""
