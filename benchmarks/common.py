@@ -127,12 +127,12 @@ def _text(value: object) -> str:
 def _table(rows: Sequence[Row]) -> str:
     """A Markdown table whose columns are aligned."""
     heads = list(rows[0])
-    cells = [heads, *([_text(row.get(head)) for head in heads] for row in rows)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(heads))]
+    runs = [heads, *([_text(row.get(head)) for head in heads] for row in rows)]
+    widths = [max(len(line[i]) for line in runs) for i in range(len(heads))]
     numeric = [all(isinstance(row.get(head), (int, float, type(None))) for row in rows) for head in heads]
     lines = [
         "| " + " | ".join(c.rjust(w) if n else c.ljust(w) for c, w, n in zip(line, widths, numeric, strict=True)) + " |"
-        for line in cells
+        for line in runs
     ]
     rule = "|" + "|".join("-" * (w + 1) + (":" if n else "-") for w, n in zip(widths, numeric, strict=True)) + "|"
     return "\n".join([lines[0], rule, *lines[1:]])

@@ -52,12 +52,12 @@ def main() -> None:
     print("| interval | truth | " + " | ".join(f"{n} datasets" for n in COUNTS) + " |")
     print("|---|---|" + "---|" * len(COUNTS))
     for name, (interval, truth) in cases.items():
-        cells = []
+        runs = []
         for count in COUNTS:
             rng = np.random.default_rng(count)
             held = [e.low <= truth <= e.high for e in (interval(draw(rng, count)) for _ in range(trials))]
-            cells.append(f"{np.mean(held):.2f}")
-        print(f"| {name} | {truth:.3f} | " + " | ".join(cells) + " |", flush=True)
+            runs.append(f"{np.mean(held):.2f}")
+        print(f"| {name} | {truth:.3f} | " + " | ".join(runs) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -38,13 +38,13 @@ class Ours:
     def __init__(self, data: Data, conditions: int, batch: int, *, method: str = "gin", compile: bool = False) -> None:
         prepare("cpu")
         self.method = cast(TorchMethod, make_method(method))
-        self.dimensions = data[0][0].shape[1]
+        self.n_observed = data[0][0].shape[1]
         streams = [Streams.of_fit(r, 0) for r in range(len(data))]
         self.data = stack([x for x, _ in data], [u for _, u in data], conditions, "cpu")
-        shape = Shape(len(data), self.dimensions, conditions, None)
+        shape = Shape(len(data), self.n_observed, conditions, None)
         generators = [s.torch("initialisation") for s in streams]
-        self.model: nn.Module = self.method.build(shape, generators, self.data[:, : self.dimensions])
-        self.batches = Batches(self.data, batch, self.dimensions, streams, Noise(streams, "cpu", "training"))
+        self.model: nn.Module = self.method.build(shape, generators, self.data[:, : self.n_observed])
+        self.batches = Batches(self.data, batch, self.n_observed, streams, Noise(streams, "cpu", "training"))
         self._loss: Callable[[Batch], Tensor] = torch.compile(self.loss) if compile else self.loss
 
     @property

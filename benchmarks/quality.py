@@ -1,4 +1,4 @@
-"""What methods and floors reach on gauss-2of10, against the bars the project has set itself.
+"""What methods and baselines reach on gauss-2of10, against the bars the project has set itself.
 
 Runs datasets 0:20, and 100:120 that nothing was tuned on, with 3 and 5 conditions, through `nica-bench run`; what the
 folder holds already is not computed again.
@@ -18,7 +18,7 @@ from benchmarks.common import Bar, Row, finish, parser, say
 from nica_bench.records.record import Record, Status
 from nica_bench.records.store import Store
 from nica_bench.registry import make_method, make_scenario, method_types
-from nica_bench.running.plan import make_cells, parse_seeds
+from nica_bench.running.plan import make_runs, parse_seeds
 from nica_bench.stats import Estimate, compare, mean_interval, median_interval, success_rate
 
 SETS = ("0:20", "100:120")
@@ -35,7 +35,7 @@ class Scores:
     records: list[Record]
 
     def values(self, method: str, metric: str) -> dict[int, float]:
-        """Score by seed; 0 where a cell failed."""
+        """Score by seed; 0 where a run failed."""
         mine = [r for r in self.records if r.spec.method == method]
         return {r.spec.seed: r.scores.get(metric, 0.0) if r.status is Status.OK else 0.0 for r in mine}
 
@@ -101,7 +101,7 @@ def bars_of(by: dict[tuple[int, str], Scores]) -> list[Bar]:
             ("fastica", "mcc", 0.74),
         ):
             bars.append(s.bar(method, f"mean {metric}", s.mean(method, metric), **near(before)))
-        # the class means alone, all of them free to be matched: the floor that a bare MCC has
+        # the class means alone, all of them free to be matched: the baseline that a bare MCC has
         if k == 3:
             best = s.mean("label-only", "mcc_best")
             bars.append(s.bar("label-only", "mean mcc_best", best, **near(0.72)))
@@ -141,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     by = {}
     for k, scenario in scenarios.items():
         for name, text in seeds.items():
-            keys = [cell.spec.key for cell in make_cells([scenario], methods, parse_seeds(text), 1)]
+            keys = [run.spec.key for run in make_runs([scenario], methods, parse_seeds(text), 1)]
             by[k, name] = Scores(k, name, [records[key] for key in keys if key in records])
     return finish(given, {"Medians with 95 % intervals": rows_of(by, [m.name for m in methods])}, bars_of(by))
 
@@ -156,7 +156,7 @@ def rows_of(by: dict[tuple[int, str], Scores], methods: Sequence[str]) -> list[R
     for method in methods:
         for (k, name), s in by.items():
             dimension = s.values(method, "dimension_correct")
-            told = method_types()[method].knows_dimension
+            told = "n" in method_types()[method].side_information
             rows.append(
                 {
                     "method": method,

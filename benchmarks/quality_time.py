@@ -56,7 +56,7 @@ class Watched(GIN):
 def mcc(data: Dataset, validation: NDArray[Any], test: NDArray[Any]) -> float:
     """The headline score of codes (N, D), ranked by their within-class sd on validation data."""
     variances = [validation[data.validation.u == k].var(0) for k in range(data.conditions)]
-    top = top_codes(np.mean(variances, 0), data.latents)
+    top = top_codes(np.mean(variances, 0), data.n_latents)
     assignment = assign(data.validation.z, validation, top)
     return mean_correlation(matched_correlation(assignment, data.test.z, test))
 
@@ -79,7 +79,7 @@ def ours(datasets: Sequence[Dataset], seeds: Sequence[int], method: Watched) -> 
             found[progress.step] = spent / len(datasets), [mcc(*one) for one in zip(datasets, *both, strict=True)]
         since = time.process_time()
 
-    seen = [d.observations(**method.told()) for d in datasets]
+    seen = [d.observations(method.side_information) for d in datasets]
     method.fit_group(seen, [Streams.of_fit(seed, 0) for seed in seeds], FitSession(report=look))
     return found
 
@@ -90,7 +90,7 @@ def published(datasets: Sequence[Dataset], seeds: Sequence[int], epochs: int) ->
     epoch_steps = POINTS // BATCH
     for data, seed in zip(datasets, seeds, strict=True):
         torch.manual_seed(seed)
-        shape = Shape(1, data.dimensions, CONDITIONS, None)
+        shape = Shape(1, data.n_observed, CONDITIONS, None)
         model = GIN().build(shape, [Streams.of_fit(seed, 0).torch("initialisation")], torch.empty(0))
         peer = Published(cast(Flow, model.flow), 0, CONDITIONS)
         x, u = (torch.from_numpy(part[:POINTS].copy()) for part in (data.train.x, data.train.u))

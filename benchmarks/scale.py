@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks.common import Bar, Row, finish, parser, say
 from nica_bench.files.npz import pack
 from nica_bench.records.parquet import PACK_NAME
-from nica_bench.records.record import CellSpec, Record
+from nica_bench.records.record import Record, RunSpec
 from nica_bench.records.store import Store
 from nica_bench.sweep import Array, Journal, Resources
 from nica_bench.sweep.job import CellText
@@ -36,7 +36,7 @@ _COUNT = "import sys; from nica_bench.records.counting import tally; print(sum(m
 
 def make_record(number: int, rng: np.random.Generator) -> Record:
     """Record number so and so of the simulated sweep."""
-    rest, init = divmod(number, INITS)
+    rest, training_seed = divmod(number, INITS)
     rest, seed = divmod(rest, DATASETS)
     scenario, method = divmod(rest, len(METHODS))
     label = METHODS[method]
@@ -46,19 +46,19 @@ def make_record(number: int, rng: np.random.Generator) -> Record:
         "conditions": conditions, "samples": 50000, "held_out": 10000, "mixing": "realnvp", "blocks": 8, "noise": 0.01,
         "spread": "variance", "means": "-5:5", "spreads": "0.5:3",
     }  # fmt: skip
-    spec = CellSpec(
-        f"gauss-2of{dims}", parameters, "1", name, {"lr": 0.001 if inside else 0.01, "steps": 5000}, "1", seed, init,
+    spec = RunSpec(
+        f"gauss-2of{dims}", parameters, "1", name, {"lr": 0.001 if inside else 0.01, "steps": 5000}, "1", seed,
+        training_seed,
         scenario_label=f"gauss-2of{dims}[conditions={conditions}]", method_label=label,
     )  # fmt: skip
-    oracle = name == "linear-oracle"
-    told = {"conditions": name in ("gin", "ivae", "label-only"), "dimension": oracle, "oracle": oracle}
+    side_information = {"linear-oracle": "nz", "ivae": "un", "gin": "u", "label-only": "u"}.get(name, "")
     failed = rng.random() < 0.02
     scores = dict(zip(("mcc", "mcc_best", "mcc_within", "mcc_spearman", "r2_affine", "leakage", "chance", "slope"),
                       rng.random(8).tolist(), strict=True))  # fmt: skip
     return Record(
         spec=spec,
         status="diverged" if failed else "ok",
-        told=told,
+        side_information=side_information,
         message="the loss is not finite" if failed else "",
         kind="floor" if name in FLOORS else "method",
         truth={"family": "normal", "means": rng.normal(size=(conditions, 2)), "sds": rng.random((conditions, 2))},
@@ -82,17 +82,17 @@ def make_record(number: int, rng: np.random.Generator) -> Record:
 def simulate(folder: Path, count: int, arrays: int) -> None:
     """Write so many records, the first of them with arrays, without waiting for the disk at each.
 
-    They are those of a sweep that is still running elsewhere, with one cell in a hundred to come.
+    They are those of a sweep that is still running elsewhere, with one run in a hundred to come.
     """
     rng = np.random.default_rng(0)
-    cells: dict[tuple[str, str], list[CellText]] = {}
+    runs: dict[tuple[str, str], list[CellText]] = {}
     store = Store.open(folder)
     content = {"codes": rng.normal(size=(500, 10)).astype(np.float32), "z": rng.normal(size=(500, 2))}
     for number in range(count):
         record = make_record(number, rng)
         spec = record.spec
-        text = CellText(spec.scenario_label, spec.method_label, spec.seed, spec.init, spec.key)
-        cells.setdefault((text.scenario, text.method), []).append(text)
+        text = CellText(spec.scenario_label, spec.method_label, spec.seed, spec.training_seed, spec.key)
+        runs.setdefault((text.scenario, text.method), []).append(text)
         if number % 100 == 99:
             continue
         if number < arrays:
@@ -103,11 +103,11 @@ def simulate(folder: Path, count: int, arrays: int) -> None:
             digest = hashlib.sha256(packed).hexdigest()
             described = {"file": f"{record.key}.npz", "bytes": len(packed), "sha256": digest, "names": list(content)}
             record = dataclasses.replace(record, arrays=described)
-            (store.cells / f"{record.key}.npz").write_bytes(packed)
-        (store.cells / f"{record.key}.json").write_text(json.dumps(record.to_json(), indent=1))
+            (store.runs / f"{record.key}.npz").write_bytes(packed)
+        (store.runs / f"{record.key}.json").write_text(json.dumps(record.to_json(), indent=1))
     journal = Journal(folder)
-    entries = [{"scenario": s, "method": m, "keys": [c.key for c in texts]} for (s, m), texts in cells.items()]
-    jobs = (tuple(c for texts in cells.values() for c in texts),)
+    entries = [{"scenario": s, "method": m, "keys": [c.key for c in texts]} for (s, m), texts in runs.items()]
+    jobs = (tuple(c for texts in runs.values() for c in texts),)
     # a local job of another machine is taken to be running
     journal.write(Array(Array.new_name(), "local", jobs, Resources(), number="1", host="elsewhere"))
     plan = {"format": 1, "command": ["nica-bench", "sweep"], "begun": time.time(), "cells": entries}

@@ -40,7 +40,7 @@ def check_losses(ours: Ours, conditions: int) -> float:
     with torch.no_grad():
         w, _ = ours.flow(x)
         plain = Batch(x, batch.onehot, batch.noise)
-        mine = type(ours.method)(augmentation=0.0).loss(ours.model, plain) / ours.dimensions
+        mine = type(ours.method)(augmentation=0.0).loss(ours.model, plain) / ours.n_observed
         u = batch.onehot.argmax(1)
         peers = [Published(ours.flow, r, conditions) for r in range(len(x))]
         theirs = torch.stack([peer.loss(x[r].mT.contiguous(), u[r]) for r, peer in enumerate(peers)])

@@ -1,4 +1,4 @@
-"""`nica-bench sweep --cluster local` against `nica-bench run` with the same cells: seconds, in turns.
+"""`nica-bench sweep --cluster local` against `nica-bench run` with the same runs: seconds, in turns.
 
 Both use all cores. The sweep has a process more to start, and looks for its records; the bar is 10 % of the time of
 `run`, by the median over turns. The records must be the same, score for score.
@@ -46,15 +46,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 words = [name, *grid, *(["--cluster", "local"] if name == "sweep" else [])]
                 taken[name].append(seconds(words, folder, f"{name}-{turn}"))
         same = scores(folder, "run-0") == scores(folder, "sweep-0")
-        cells = len(scores(folder, "run-0"))
+        runs = len(scores(folder, "run-0"))
     times = {name: statistics.median(values) for name, values in taken.items()}
     ratio = times["sweep"] / times["run"]
-    rows: list[Row] = [{"command": name, "cells": cells, "s": value} for name, value in times.items()]
+    rows: list[Row] = [{"command": name, "cells": runs, "s": value} for name, value in times.items()]
     bars = [
         Bar("sweep --cluster local / run", f"<= {MOST:.2f}", f"{ratio:.3f}", ratio <= MOST),
         Bar("scores", "the same", "the same" if same else "others", same),
     ]
-    return finish(given, {"The same cells": rows}, bars)
+    return finish(given, {"The same runs": rows}, bars)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ class ClassConditionalFlow(TorchMethod):
     With `moments=empirical` the codes of a class are normal with the moments of the batch itself (eq. 10 to 12).
     """
 
-    uses_conditions: ClassVar[bool] = True
+    side_information: ClassVar[str] = "u"
     coupling: ClassVar[Literal["gin", "realnvp", "nice"]]
     scale_free: ClassVar[bool] = False
     """Whether the flow can change a code's scale at no cost, so that its standard deviation tells nothing."""
@@ -72,11 +72,11 @@ class ClassConditionalFlow(TorchMethod):
         from nica_bench.flows import Flow
         from nica_bench.mixings import subnet_width
 
-        width = self.width or subnet_width(shape.dimensions)
+        width = self.width or subnet_width(shape.n_observed)
         model = nn.Module()
         model.flow = Flow(
             generators,
-            shape.dimensions,
+            shape.n_observed,
             blocks=self.blocks,
             hidden=(width, width),
             coupling=self.coupling,
@@ -86,7 +86,7 @@ class ClassConditionalFlow(TorchMethod):
         )
         if self.moments == "learned":
             for name in ("mean", "log_sd"):
-                zeros = torch.zeros(shape.replicates, shape.dimensions, shape.conditions)
+                zeros = torch.zeros(shape.replicates, shape.n_observed, shape.conditions)
                 model.register_parameter(name, nn.Parameter(zeros))
         return model
 
@@ -213,7 +213,7 @@ class MatchedGIN(GIN):
 
     name: ClassVar[str] = "gin-matched"
     default: ClassVar[bool] = False
-    knows_family: ClassVar[bool] = True
+    side_information: ClassVar[str] = "uf"
 
     clip: float = parameter(5.0, "most the norm of a gradient may be; 0 is no bound", low=0)
     steps: int = parameter(2_000, "optimiser steps of the cosine schedule", low=1)
@@ -236,7 +236,7 @@ class MatchedGIN(GIN):
 
         model = super().build(shape, generators, x)
         model.family = shape.family
-        model.register_parameter("log_scale", nn.Parameter(torch.zeros(shape.replicates, shape.dimensions, 1)))
+        model.register_parameter("log_scale", nn.Parameter(torch.zeros(shape.replicates, shape.n_observed, 1)))
         return model
 
     def codes(self, model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor | None]:

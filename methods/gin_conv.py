@@ -44,7 +44,7 @@ class ImageFlowMethod(TorchMethod):
     over 15 epochs, gets there sooner.
     """
 
-    uses_conditions: ClassVar[bool] = True
+    side_information: ClassVar[str] = "u"
     replicated: ClassVar[bool] = False
     version: ClassVar[str] = "3"
     smallest_group: ClassVar[int] = 1

@@ -54,8 +54,7 @@ class IVAE(TorchMethod):
     """
 
     name: ClassVar[str] = "ivae"
-    uses_conditions: ClassVar[bool] = True
-    knows_dimension: ClassVar[bool] = True
+    side_information: ClassVar[str] = "un"
     version: ClassVar[str] = "3"
 
     lr: float = parameter(1e-2, "learning rate at the start", above=0)
@@ -74,8 +73,8 @@ class IVAE(TorchMethod):
 
         from nica_bench.flows import MLP
 
-        assert shape.latents is not None, "the engine tells n to a method that knows_dimension"
-        R, D, K, n = shape.replicates, shape.dimensions, shape.conditions, shape.latents
+        assert shape.n_latents is not None, "the engine gives n to a method with side information n"
+        R, D, K, n = shape.replicates, shape.n_observed, shape.conditions, shape.n_latents
         model = nn.Module()
         model.encoder = MLP(generators, [D + K, self.width, self.width, 2 * n], zero_last=True)
         model.decoder = MLP(generators, [n, self.width, self.width, 2 * D], zero_last=True)

@@ -69,7 +69,7 @@ class FastICA(Method):
     """
 
     name: ClassVar[str] = "fastica"
-    knows_dimension: ClassVar[bool] = True
+    side_information: ClassVar[str] = "n"
     version: ClassVar[str] = "2"
 
     contrast: str = parameter("logcosh", "contrast function", choices=("logcosh", "exp", "cube"))
@@ -87,7 +87,7 @@ class FastICA(Method):
         from sklearn.exceptions import ConvergenceWarning
 
         model = Components(
-            n_components=observations.latents,
+            n_components=observations.n_latents,
             whiten="unit-variance",
             fun=self.contrast,
             max_iter=self.iterations,

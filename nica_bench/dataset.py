@@ -12,7 +12,41 @@ from numpy.typing import NDArray
 
 from nica_bench.errors import ContractError
 
-__all__ = ["IMAGE_NOISE", "Coordinates", "Dataset", "Observations", "Split", "spread_rows", "with_image_noise"]
+__all__ = [
+    "IMAGE_NOISE",
+    "SIDE_INFORMATION",
+    "Coordinates",
+    "Dataset",
+    "Observations",
+    "Split",
+    "checked_side_information",
+    "spread_rows",
+    "with_image_noise",
+]
+
+SIDE_INFORMATION = {
+    "u": "the conditions, in fitting and in encoding",
+    "n": "the number of latents, or the scenario's stand-in where it is unknown",
+    "f": "the family of the latents' distribution, and in which coordinates they were mixed",
+    "z": "the latents of the training data",
+}
+"""What a method may be given beside the observations x, by its letter. A method declares it as a text such as "un"."""
+
+
+def checked_side_information(letters: object) -> str:
+    """The letters of `SIDE_INFORMATION` in their order.
+
+    Args:
+        letters: such as "un", in any order; "" is no side information.
+
+    Raises:
+        ContractError: for anything but a text of these letters, each at most once.
+    """
+    if not isinstance(letters, str) or len(set(letters)) < len(letters) or not set(letters) <= set(SIDE_INFORMATION):
+        known = "; ".join(f"{letter}: {meaning}" for letter, meaning in SIDE_INFORMATION.items())
+        raise ContractError(f"side_information is a text of these letters, such as 'un', got {letters!r} ({known})")
+    return "".join(letter for letter in SIDE_INFORMATION if letter in letters)
+
 
 IMAGE_NOISE = 0.01
 """Standard deviation of the noise that images are trained and measured with, that of the published experiments: pixels
@@ -82,11 +116,11 @@ class Dataset:
             latents as the family describes them, or "natural", its natural coordinate v (log z for a positive family,
             logit z for beta). `FAMILIES[family]` maps either into the other.
         image_shape: (channels, height, width) where x are images, flattened row by row; None for vectors.
-        told_latents: what a method that knows_dimension is told where the latents, and so their number, are unknown.
+        stand_in_latents: the number that a method with side information "n" is given where the true one is unknown.
 
     Raises:
         ContractError: if the parts differ in their dimensions, a condition is out of range, the image shape is not
-            that of x, or a number of latents is told beside known ones.
+            that of x, or a stand-in is given although the latents are known.
     """
 
     train: Split
@@ -98,16 +132,16 @@ class Dataset:
     family: str | None = None
     coordinates: Coordinates = "z"
     image_shape: tuple[int, int, int] | None = None
-    told_latents: int | None = None
+    stand_in_latents: int | None = None
 
     def __post_init__(self) -> None:
         shapes = {(s.x.shape[1], None if s.z is None else s.z.shape[1]) for s in self.splits}
         if len(shapes) != 1:
             raise ContractError(f"the splits differ in (observed, latent) dimensions: {sorted(shapes, key=str)}")
-        if self.image_shape is not None and math.prod(self.image_shape) != self.dimensions:
-            raise ContractError(f"images of shape {self.image_shape} have not {self.dimensions} dimensions")
-        if self.told_latents is not None and self.latents is not None:
-            raise ContractError(f"told_latents is for unknown latents, but z has {self.latents}")
+        if self.image_shape is not None and math.prod(self.image_shape) != self.n_observed:
+            raise ContractError(f"images of shape {self.image_shape} have not {self.n_observed} dimensions")
+        if self.stand_in_latents is not None and self.n_latents is not None:
+            raise ContractError(f"stand_in_latents is for unknown latents, but z has {self.n_latents}")
         for split in self.splits:
             if split.u.size and not 0 <= split.u.min() <= split.u.max() < self.conditions:
                 raise ContractError(
@@ -120,34 +154,35 @@ class Dataset:
         return self.train, self.validation, self.test
 
     @property
-    def latents(self) -> int | None:
+    def n_latents(self) -> int | None:
         """True number of latents, n; None where they are unknown."""
         return None if self.train.z is None else int(self.train.z.shape[1])
 
     @property
-    def dimensions(self) -> int:
+    def n_observed(self) -> int:
         """Number of observed dimensions, D."""
         return int(self.train.x.shape[1])
 
-    def observations(self, *, conditions: bool, dimension: bool, oracle: bool, family: bool = False) -> Observations:
-        """What a method may see. What it does not declare, it does not get.
+    def observations(self, side_information: str = "") -> Observations:
+        """Return what a method may see. What it does not declare, it does not get.
 
         Args:
-            conditions: it uses u.
-            dimension: it is told the number of latents, or what stands for it where that is unknown.
-            oracle: it is told the training latents; its score is a bound, not a result.
-            family: it is told the latents' distribution and the coordinates that were mixed.
+            side_information: letters of `SIDE_INFORMATION`.
+
+        Raises:
+            ContractError: for other letters.
         """
+        given = checked_side_information(side_information)
         return Observations(
             train_x=self.train.x,
-            train_u=self.train.u if conditions else None,
+            train_u=self.train.u if "u" in given else None,
             validation_x=self.validation.x,
-            validation_u=self.validation.u if conditions else None,
-            conditions=self.conditions if conditions else 1,
-            latents=(self.told_latents if self.latents is None else self.latents) if dimension else None,
-            train_z=self.train.z if oracle else None,
-            family=self.family if family else None,
-            coordinates=self.coordinates if family else None,
+            validation_u=self.validation.u if "u" in given else None,
+            conditions=self.conditions if "u" in given else 1,
+            n_latents=(self.stand_in_latents if self.n_latents is None else self.n_latents) if "n" in given else None,
+            train_z=self.train.z if "z" in given else None,
+            family=self.family if "f" in given else None,
+            coordinates=self.coordinates if "f" in given else None,
             image_shape=self.image_shape,
         )
 
@@ -160,7 +195,7 @@ class Observations:
         train_x, validation_x: observations, shapes (N, D).
         train_u, validation_u: conditions, shape (N,), or None where the method does not use them.
         conditions: number of conditions; 1 where the method does not use them.
-        latents: number of latents, or None where the method is not told.
+        n_latents: number of latents, or None where the method is not told.
         train_z: latents of the training data, shape (N, n), for an oracle; None for everybody else.
         family: name of the latents' distribution in `nica_bench.latents.FAMILIES`; None where the method is not told
             or there is none.
@@ -173,14 +208,14 @@ class Observations:
     validation_x: Floats
     validation_u: Integers | None
     conditions: int
-    latents: int | None = None
+    n_latents: int | None = None
     train_z: Floats | None = None
     family: str | None = None
     coordinates: Coordinates | None = None
     image_shape: tuple[int, int, int] | None = None
 
     @property
-    def dimensions(self) -> int:
+    def n_observed(self) -> int:
         """Number of observed dimensions, D."""
         return int(self.train_x.shape[1])
 

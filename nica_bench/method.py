@@ -118,24 +118,19 @@ class Method(ABC):
     """
 
     name: ClassVar[str]
-    uses_conditions: ClassVar[bool] = False
-    """It is given the conditions u, in fitting and in encoding."""
-    knows_dimension: ClassVar[bool] = False
-    """It is told the true number of latents, or what the scenario has in its place (`Scenario.told_latents`)."""
-    oracle: ClassVar[bool] = False
-    """It is told the latents of the training data: a bound, not a result."""
-    knows_family: ClassVar[bool] = False
-    """It is told the family of the latents' distribution, and in which coordinates they were mixed."""
+    side_information: ClassVar[str] = ""
+    """What it is given beside x, in letters of `nica_bench.dataset.SIDE_INFORMATION`: u, n, f, z. A method with z is a
+    supervised reference: it says what can be read off x, and is neither a result nor a baseline."""
     default: ClassVar[bool] = True
     """It is part of a run that names no method."""
-    floor: ClassVar[bool] = False
+    baseline: ClassVar[bool] = False
     """It identifies nothing: what a score has to beat."""
     replicated: ClassVar[bool] = False
     """It fits many datasets or initialisations at once, in `fit_group`."""
     large: ClassVar[bool] = False
     """Its operations are large enough to be spread over the threads that a fit may use; others use one."""
     version: ClassVar[str] = "1"
-    """Part of every cell's key: change it when the same seed gives other codes."""
+    """Part of every run's key: change it when the same seed gives other codes."""
 
     def __post_init__(self) -> None:
         check_all(self, self.name)
@@ -146,19 +141,11 @@ class Method(ABC):
         return label(self.name, self)
 
     @classmethod
-    def told(cls) -> dict[str, bool]:
-        """What the method is told beyond x: part of its record and of every table."""
-        return {
-            "conditions": cls.uses_conditions,
-            "dimension": cls.knows_dimension,
-            "oracle": cls.oracle,
-            "family": cls.knows_family,
-        }
-
-    @classmethod
     def kind(cls) -> str:
-        """Either "method" or "floor": which part of a table it stands in."""
-        return "floor" if cls.floor else "method"
+        """Return "method", "baseline" or "reference": the part of a table in which it stands."""
+        if "z" in cls.side_information:
+            return "reference"
+        return "baseline" if cls.baseline else "method"
 
     def skip(self, scenario: Scenario) -> str | None:
         """Why the method makes no sense on a scenario, or None where it does."""
@@ -181,6 +168,6 @@ class Method(ABC):
         """
         return None
 
-    def bytes_per_replicate(self, observations: int, dimensions: int, conditions: int, latents: int) -> int:
+    def bytes_per_replicate(self, observations: int, n_observed: int, conditions: int, n_latents: int) -> int:
         """Memory that one more dataset in a group takes while training, in bytes; groups are sized by it."""
-        return 4 * observations * (dimensions + conditions) * 4
+        return 4 * observations * (n_observed + conditions) * 4

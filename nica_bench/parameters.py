@@ -2,7 +2,7 @@
 
 A method and a scenario are frozen dataclasses. Each of their fields is a parameter: it has a default, a description
 and a range, it can be given as `ivae[lr=1e-3]`, `-p ivae.lr=1e-3` or, for scenarios, as a flag, and its value is part
-of the cell's key. Every value is checked before anything is computed.
+of the run's key. Every value is checked before anything is computed.
 """
 
 from __future__ import annotations
@@ -127,8 +127,8 @@ def parameter(
         help: one line for `--help` and `nica-bench info`.
         choices: the values a text may take.
         low, high, above: bounds of a number, or of both ends of a range: >= low, <= high, > above.
-        optional: left out of the cell's key while at its default. For a parameter that is added to a method or
-            scenario later: the cells made before keep their keys.
+        optional: left out of the run's key while at its default. For a parameter that is added to a method or
+            scenario later: the runs made before keep their keys.
     """
     known = {"choices": tuple(choices), "low": low, "high": high, "above": above, "optional": optional}
     metadata = {_METADATA: {"help": help, **known}}
@@ -142,7 +142,7 @@ def parameters_of(owner: type) -> dict[str, Parameter]:
 
 @cache
 def _parameters(owner: type) -> tuple[Parameter, ...]:
-    """They never change, and evaluating annotations for each of 100,000 cells takes minutes."""
+    """They never change, and evaluating annotations for each of 100,000 runs takes minutes."""
     hints = typing.get_type_hints(owner)
     return tuple(
         Parameter(field.name, hints[field.name], field.default, **field.metadata[_METADATA])
@@ -152,7 +152,7 @@ def _parameters(owner: type) -> tuple[Parameter, ...]:
 
 
 def values_of(instance: Any) -> dict[str, Any]:
-    """The parameter values of an instance as JSON-able values, what goes into the cell's key: all but the optional
+    """The parameter values of an instance as JSON-able values, what goes into the run's key: all but the optional
     ones that are at their default.
     """
     known = parameters_of(type(instance)).items()

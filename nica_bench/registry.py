@@ -77,7 +77,12 @@ def _installed(package: str, base: type[T]) -> list[type[T]]:
 @cache
 def method_types() -> Mapping[str, type[Method]]:
     """All installed methods by name."""
-    return {c.name: c for c in sorted(_installed("nica_bench.methods", Method), key=lambda c: (c.floor, c.oracle))}
+    return {
+        c.name: c
+        for c in sorted(
+            _installed("nica_bench.methods", Method), key=lambda c: (c.kind() != "method", c.kind() == "reference")
+        )
+    }
 
 
 @cache
@@ -87,7 +92,7 @@ def scenario_types() -> Mapping[str, type[Scenario]]:
 
 
 def _module(path: Path, what: str) -> ModuleType:
-    """A Python file; the versions of its classes get the hash of the file, so an edit makes new cells."""
+    """A Python file; the versions of its classes get the hash of the file, so an edit makes new runs."""
     if not path.is_file():
         raise UsageError(f"no {what} file {path}: expected a Python file that holds a subclass of {what.capitalize()}")
     source = path.read_bytes()
@@ -110,7 +115,7 @@ def _module(path: Path, what: str) -> ModuleType:
             raise UsageError(f"{named}{line} does not import: {type(error).__name__}: {error}") from error
         own: list[type[Method] | type[Scenario]] = [*_classes(module, Method), *_classes(module, Scenario)]
         for c in own:
-            if isinstance(c.version, str):  # anything else is refused where a cell is made of it
+            if isinstance(c.version, str):  # anything else is refused where a run is made of it
                 c.version = f"{c.version}+{digest}"
     return sys.modules[name]
 
@@ -214,7 +219,7 @@ def scenario_text(text: str, scenario: Scenario) -> str:
     path = scenario_file(text)
     if path is None:
         return scenario.label
-    sizes = f":{scenario.latents}of{scenario.dimensions}" if scenario.sized else ""
+    sizes = f":{scenario.n_latents}of{scenario.n_observed}" if scenario.sized else ""
     return f"{path}{sizes}{scenario.label.removeprefix(scenario.name)}"
 
 
@@ -291,7 +296,7 @@ def make_scenario(text: str, extra: Mapping[str, str] | None = None) -> Scenario
             raise UsageError(
                 f"scenario '{name}': expected {family}-<n>of<D> with 1 <= n <= D and D >= 2, got n = {n} and D = {D}"
             )
-        sizes = {"latents": n, "dimensions": D}
+        sizes = {"n_latents": n, "n_observed": D}
     scenario = _build(owner, name, {**(extra or {}), **texts}, **sizes)
     assert isinstance(scenario, Scenario)
     return scenario

@@ -21,8 +21,8 @@ class Scenario(ABC):
     It may give the rest.
 
     Args:
-        latents: true number of latents n, from the name `<family>-<n>of<D>`; None where there is no truth.
-        dimensions: number of observed dimensions D, from the name.
+        n_latents: true number of latents n, from the name `<family>-<n>of<D>`; None where there is no truth.
+        n_observed: number of observed dimensions D, from the name.
         conditions: number of conditions.
         samples: number of training points; groups are sized by it.
     """
@@ -34,14 +34,14 @@ class Scenario(ABC):
     sized: ClassVar[bool] = True
     """Whether the name carries `<n>of<D>`."""
     version: ClassVar[str] = "1"
-    """Part of every cell's key: change it when the same seed gives other data."""
+    """Part of every run's key: change it when the same seed gives other data."""
     default_seeds: ClassVar[str] = "0:10"
     """The datasets of a run that names none."""
-    default_inits: ClassVar[int] = 1
+    default_training_seeds: ClassVar[int] = 1
     """Initialisations a dataset of a run that does not say."""
 
-    latents: int | None
-    dimensions: int
+    n_latents: int | None
+    n_observed: int
     conditions: int
     samples: int
 
@@ -51,7 +51,7 @@ class Scenario(ABC):
     @property
     def name(self) -> str:
         """The name in the grammar, without parameters: `gauss-2of10`."""
-        return f"{self.family}-{self.latents}of{self.dimensions}" if self.sized else self.family
+        return f"{self.family}-{self.n_latents}of{self.n_observed}" if self.sized else self.family
 
     @property
     def label(self) -> str:
@@ -74,9 +74,9 @@ class Scenario(ABC):
         return None
 
     @property
-    def told_latents(self) -> int | None:
-        """The number of latents that a method which knows_dimension is told: n, or a stand-in where n is unknown."""
-        return self.latents
+    def stand_in_latents(self) -> int | None:
+        """The number of latents that a method with side information "n" is given: n, or a stand-in for it."""
+        return self.n_latents
 
     @abstractmethod
     def generate(self, seed: int) -> Dataset:

@@ -1,8 +1,8 @@
 """Random streams by named axes.
 
 Every source of randomness has a name ("latents", "mixing", "initialisation", "batches", ...) and a stream of its own,
-made from the seeds of the cell and a stable hash of that name. So two streams never share numbers, adding an axis
-changes no other, and a cell's numbers depend on nothing but its own seeds.
+made from the seeds of the run and a stable hash of that name. So two streams never share numbers, adding an axis
+changes no other, and a run's numbers depend on nothing but its own seeds.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ class Streams:
     seed: int
 
     @classmethod
-    def of_fit(cls, seed: int, init: int) -> Streams:
+    def of_fit(cls, seed: int, training_seed: int) -> Streams:
         """The streams of one fit: a method cannot make the data's streams from them.
 
         Args:
-            seed: data seed. Fits of different datasets have different streams though their `init` be the same.
-            init: initialisation seed.
+            seed: data seed. Fits of different datasets have different streams, whatever their training seeds.
+            training_seed: seed of the initialisation and of the training.
         """
-        return cls(int.from_bytes(hashlib.sha256(f"fit {seed} {init}".encode()).digest()[:16], "little"))
+        return cls(int.from_bytes(hashlib.sha256(f"fit {seed} {training_seed}".encode()).digest()[:16], "little"))
 
     def sequence(self, axis: str) -> np.random.SeedSequence:
         """The seed sequence of an axis, the root of both kinds of generator."""

@@ -39,7 +39,7 @@ class Gauss(MixedLatents):
         return ConditionalNormal.draw(
             generator,
             self.conditions,
-            self.latents,
+            self.n_latents,
             means=self.means,
             spreads=self.spreads,
             spread=cast(Literal["variance", "std"], self.spread),

@@ -40,8 +40,8 @@ class ImageScenario(Scenario):
     paper_knee: ClassVar[int | None] = None
     """Number of latents that the paper reports of this data set."""
 
-    latents: None = field(default=None, init=False)
-    dimensions: int = field(default=784, init=False)
+    n_latents: None = field(default=None, init=False)
+    n_observed: int = field(default=784, init=False)
     conditions: int = field(default=10, init=False)
 
     @property
@@ -50,7 +50,7 @@ class ImageScenario(Scenario):
         return 1, self.side, self.side
 
     @property
-    def told_latents(self) -> int:
+    def stand_in_latents(self) -> int:
         """The knee that is known of these images, see `knee_source`."""
         return self.knee
 
@@ -102,7 +102,7 @@ class ImageScenario(Scenario):
             self.conditions,
             said,
             image_shape=self.image_shape,
-            told_latents=self.told_latents,
+            stand_in_latents=self.stand_in_latents,
         )
 
 
@@ -170,9 +170,9 @@ class Digits(ImageScenario):
     side = 8
     knee = 10
     knee_source = "about the digits' classes; no count was published"
-    default_inits: ClassVar[int] = 2
+    default_training_seeds: ClassVar[int] = 2
 
-    dimensions: int = field(default=64, init=False)
+    n_observed: int = field(default=64, init=False)
     samples: int = parameter(1_197, "training images", low=10)
     held_out: int = parameter(300, "validation images, and as many test images", low=10)
 

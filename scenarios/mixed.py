@@ -44,7 +44,7 @@ class MixedLatents(Scenario):
     distribution: ClassVar[type[ConditionalFamily]]
     """The latents' conditional distribution."""
 
-    latents: int
+    n_latents: int
     conditions: int = parameter(5, "number of conditions (classes)", low=2, high=1000)
     samples: int = parameter(50_000, "training points", low=10)
     held_out: int = parameter(10_000, "validation points, and as many test points", low=10)
@@ -88,7 +88,7 @@ class MixedLatents(Scenario):
     def warnings(self) -> list[str]:
         """Say where the theory's conditions are not met."""
         lines = []
-        needed = self.latents * len(self.distribution.statistics) + 1
+        needed = self.n_latents * len(self.distribution.statistics) + 1
         if self.conditions < needed:
             lines.append(
                 f"{self.conditions} conditions are fewer than the n k + 1 = {needed} that the theory asks for: "
@@ -110,7 +110,7 @@ class MixedLatents(Scenario):
         u = streams.numpy("conditions").integers(self.conditions, size=total)
         coordinates = cast(Coordinates, self.coordinates)
         z = family.convert(family.sample(streams.numpy("latents"), u), "z", coordinates)
-        noise = self.noise * streams.numpy("noise").standard_normal((total, self.dimensions - self.latents))
+        noise = self.noise * streams.numpy("noise").standard_normal((total, self.n_observed - self.n_latents))
         sources = np.hstack([z, noise])
         splits, difficulty, log_det, drawn = self._mix(streams, sources, u)
         truth = {
@@ -130,7 +130,7 @@ class MixedLatents(Scenario):
         for rejected, mixing in enumerate(self._mixings(streams)):
             if recipe.acceptance is None or recipe.accepts(self._few(mixing, sources), SLACK):
                 x, log_det = mixing(sources)
-                splits = self._split(x, u, sources[:, : self.latents])
+                splits = self._split(x, u, sources[:, : self.n_latents])
                 difficulty = measure_difficulty(splits[0], splits[2], log_det[: self.samples])
                 if recipe.accepts(difficulty):
                     drawn = {
@@ -150,10 +150,10 @@ class MixedLatents(Scenario):
 
         None where there is no noise, so that x has no density.
         """
-        if not self.noise and self.dimensions > self.latents:
+        if not self.noise and self.n_observed > self.n_latents:
             return None
         rows = slice(self.samples, self.samples + self.held_out)
-        latents, noise = np.split(sources[rows], [self.latents], axis=1)
+        latents, noise = np.split(sources[rows], [self.n_latents], axis=1)
         v = family.convert(latents, cast(Coordinates, self.coordinates), "natural")
         log_p = family.log_density_natural(v, u[rows]).sum(1)
         if self.coordinates == "z":
@@ -161,7 +161,7 @@ class MixedLatents(Scenario):
         log_p -= (
             (0.5 * (noise / self.noise) ** 2 + np.log(self.noise) + 0.5 * np.log(2 * np.pi)).sum(1) if noise.size else 0
         )
-        return float((log_det[rows] - log_p).mean() / self.dimensions)
+        return float((log_det[rows] - log_p).mean() / self.n_observed)
 
     def _split(self, x: Floats, u: Integers, z: Floats) -> tuple[Split, Split, Split]:
         """Train, validation and test, in single precision."""
@@ -176,7 +176,7 @@ class MixedLatents(Scenario):
         """A difficulty from the first training and the last test points: most draws fail on it, at a tenth the cost."""
         train, test = min(self.samples, FEW), min(self.held_out, FEW)
         s = np.vstack([sources[:train], sources[-test:]])
-        x, z = mixing(s)[0], s[:, : self.latents]
+        x, z = mixing(s)[0], s[:, : self.n_latents]
         return {
             "linear_r": linear_correlation(x[:train], z[:train], x[train:], z[train:]),
             "max_sd": float(x[:train].std(0).max()),
@@ -186,7 +186,7 @@ class MixedLatents(Scenario):
         return draw_mixings(
             self.mixing,
             streams,
-            self.dimensions,
+            self.n_observed,
             blocks=self.blocks,
             clamp=cast(Literal["atan", "tanh"], self.clamp),
             scale=self.scale,

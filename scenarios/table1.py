@@ -35,7 +35,7 @@ class Lognormal(MixedLatents):
     def draw_family(self, generator: np.random.Generator) -> ConditionalLognormal:
         """Means and variances of log z, uniform on their ranges."""
         return ConditionalLognormal.draw(
-            generator, self.conditions, self.latents, means=self.means, spreads=self.spreads
+            generator, self.conditions, self.n_latents, means=self.means, spreads=self.spreads
         )
 
 
@@ -53,7 +53,7 @@ class InverseGaussian(MixedLatents):
     def draw_family(self, generator: np.random.Generator) -> ConditionalInverseGaussian:
         """Means and shapes, uniform on their ranges."""
         return ConditionalInverseGaussian.draw(
-            generator, self.conditions, self.latents, means=self.means, shapes=self.shapes
+            generator, self.conditions, self.n_latents, means=self.means, shapes=self.shapes
         )
 
 
@@ -70,7 +70,7 @@ class Gamma(MixedLatents):
 
     def draw_family(self, generator: np.random.Generator) -> ConditionalGamma:
         """Shapes and scales, uniform on their ranges."""
-        return ConditionalGamma.draw(generator, self.conditions, self.latents, shapes=self.shapes, scales=self.scales)
+        return ConditionalGamma.draw(generator, self.conditions, self.n_latents, shapes=self.shapes, scales=self.scales)
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class InverseGamma(MixedLatents):
     def draw_family(self, generator: np.random.Generator) -> ConditionalInverseGamma:
         """Shapes and scales, uniform on their ranges."""
         return ConditionalInverseGamma.draw(
-            generator, self.conditions, self.latents, shapes=self.shapes, scales=self.scales
+            generator, self.conditions, self.n_latents, shapes=self.shapes, scales=self.scales
         )
 
 
@@ -104,4 +104,4 @@ class Beta(MixedLatents):
 
     def draw_family(self, generator: np.random.Generator) -> ConditionalBeta:
         """Alphas and betas, uniform on their ranges."""
-        return ConditionalBeta.draw(generator, self.conditions, self.latents, alphas=self.alphas, betas=self.betas)
+        return ConditionalBeta.draw(generator, self.conditions, self.n_latents, alphas=self.alphas, betas=self.betas)

@@ -59,7 +59,7 @@ def test_the_method_of_the_page_beats_principal_components(tmp_path):
     z = sds[u] * rng.normal(size=(8000, 3))
     split = Split(z @ mixing, u, z)
     method = make_method(str(file))
-    seen = Dataset(split, split, split, 4).observations(**method.told())
+    seen = Dataset(split, split, split, 4).observations(method.side_information)
     codes = method.fit(seen, Streams.of_fit(0, 0), FitSession()).encode(split.x, u)
     correlation = np.abs(np.corrcoef(z, codes, rowvar=False)[:3, 3:])
     assert correlation.max(1).min() > 0.995

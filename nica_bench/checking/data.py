@@ -40,8 +40,8 @@ class SmallImages(Small):
     family: ClassVar[str] = "small-images"
     sized: ClassVar[bool] = False
 
-    latents: int = LATENTS
-    dimensions: int = math.prod(_IMAGE)
+    n_latents: int = LATENTS
+    n_observed: int = math.prod(_IMAGE)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -61,13 +61,13 @@ def small_dataset(
         image_shape: of images; None for vectors.
     """
     rng = np.random.default_rng([seed, 7])
-    dimensions = DIMENSIONS if image_shape is None else math.prod(image_shape)
-    mixing = rng.normal(size=(LATENTS, dimensions))
+    n_observed = DIMENSIONS if image_shape is None else math.prod(image_shape)
+    mixing = rng.normal(size=(LATENTS, n_observed))
     splits = []
     for count in (train, 90, 60):
         u = rng.permutation(np.arange(count) % CONDITIONS)
         z = rng.normal(size=(count, LATENTS)) * (1 + u[:, None]) + u[:, None] * [1.0, -2.0]
-        x = (z + 0.1 * z**2) @ mixing + 0.05 * rng.normal(size=(count, dimensions))
+        x = (z + 0.1 * z**2) @ mixing + 0.05 * rng.normal(size=(count, n_observed))
         splits.append(Split(x.astype(np.float32), u, z))
     if secrets:
         other = np.random.default_rng([seed, secrets])

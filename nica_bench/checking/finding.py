@@ -142,7 +142,7 @@ class Checks:
         self.that(good, f"{owner.__name__} is no frozen dataclass: put @dataclass(frozen=True) before it")
         if not (named and good):
             return False
-        given = {"latents", "dimensions"} if name_field == "family" else set()
+        given = {"n_latents", "n_observed"} if name_field == "family" else set()
         known = parameters_of(owner)
         for made in dataclasses.fields(owner):
             if made.name not in known and made.name not in given and made.init:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from nica_bench.checking.data import CONDITIONS, DIMENSIONS, LATENTS, Small, SmallImages, small_dataset
 from nica_bench.checking.finding import Checks
 from nica_bench.checking.randomness import GlobalRandomness
-from nica_bench.dataset import Dataset, Split
+from nica_bench.dataset import Dataset, Split, checked_side_information
+from nica_bench.errors import ContractError
 from nica_bench.method import FitSession, Fitted, Method
 from nica_bench.parameters import label, parameters_of, parse_name, parse_values
 from nica_bench.running.contract import checked_codes, checked_facts, checked_fits, checked_ranking
@@ -39,7 +40,12 @@ def check_method(owner: type[Method], path: Path, say: Callable[[str], None] = l
     checks = Checks(owner, path)
     if not checks.declaration("name"):
         return checks
-    for flag in ("uses_conditions", "knows_dimension", "oracle", "knows_family", "default", "floor", "replicated"):
+    given = getattr(owner, "side_information", None)
+    try:
+        checked_side_information(given)
+    except ContractError as error:
+        checks.that(False, f"{owner.__name__}.{error}", "side_information")
+    for flag in ("default", "baseline", "replicated"):
         value = getattr(owner, flag)
         checks.that(isinstance(value, bool), f"{owner.__name__}.{flag} is true or false, got {value!r}", flag)
     method = None
@@ -127,7 +133,7 @@ class _Trial:
 
     def _fits(self, group: Sequence[Dataset]) -> Sequence[Fitted] | None:
         with self._checks.running(self._at):
-            seen = [d.observations(**self._method.told()) for d in group]
+            seen = [d.observations(self._method.side_information) for d in group]
             streams = [Streams.of_fit(i, 0) for i in range(len(group))]
             session = FitSession()
             if self._method.replicated:
@@ -200,7 +206,7 @@ class _Trial:
         """Other latents, and other labels where it does not use them, must change nothing."""
         method, secret = self._method, self._data(0, secrets=1)
         kept = [
-            Split(s.x, s.u if method.uses_conditions else t.u, s.z if method.oracle else t.z)
+            Split(s.x, s.u if "u" in method.side_information else t.u, s.z if "z" in method.side_information else t.z)
             for s, t in zip(data.splits, secret.splits, strict=True)
         ]
         other = self._fit(dataclasses.replace(data, train=kept[0], validation=kept[1], test=kept[2]))

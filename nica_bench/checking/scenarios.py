@@ -51,16 +51,16 @@ def check_scenario(owner: type[Scenario], path: Path) -> Checks:
 
 def _made(checks: Checks, owner: type[Scenario], sizes: tuple[int, int] | None) -> Scenario | None:
     with checks.running("__post_init__"):
-        given = {} if sizes is None else {"latents": sizes[0], "dimensions": sizes[1]}
+        given = {} if sizes is None else {"n_latents": sizes[0], "n_observed": sizes[1]}
         values: dict[str, Any] = {
             name: max(_FEW[name], int(spec.low or 0))
             for name, spec in parameters_of(owner).items()
             if name in _FEW and spec.type is int
         }
         scenario = owner(**given, **values)
-        for name in ("latents", "dimensions", "conditions", "samples"):
+        for name in ("n_latents", "n_observed", "conditions", "samples"):
             value = getattr(scenario, name)
-            whole = (isinstance(value, int) and value > 0) or (name == "latents" and value is None)
+            whole = (isinstance(value, int) and value > 0) or (name == "n_latents" and value is None)
             checks.that(whole, f"{owner.__name__}.{name} is a whole number > 0, got {value!r}", name)
         for name, value in dataclasses.asdict(scenario).items():
             plain = isinstance(value, (int, float, str, bool, Range, dict, type(None)))
@@ -110,7 +110,7 @@ def _equal(a: Dataset, b: Dataset) -> bool:
 
 def _shapes(checks: Checks, scenario: Scenario, data: Dataset) -> None:
     name = type(scenario).__name__
-    for what in ("latents", "dimensions", "conditions"):
+    for what in ("n_latents", "n_observed", "conditions"):
         came, said = getattr(data, what), getattr(scenario, what)
         checks.that(came == said, f"{name}: its data have {came} {what}, it says {said}", "generate")
     count = len(data.train.x)

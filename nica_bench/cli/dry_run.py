@@ -1,4 +1,4 @@
-"""What `nica-bench sweep --dry-run` prints: cells, jobs, an estimate and the script."""
+"""What `nica-bench sweep --dry-run` prints: runs, jobs, an estimate and the script."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from nica_bench.cli.console import counted, listing
-from nica_bench.cli.progress import cells_text
+from nica_bench.cli.progress import runs_text
 from nica_bench.cli.watching import clock
 from nica_bench.errors import NicaBenchError, UsageError
 from nica_bench.records.record import Status
@@ -24,9 +24,9 @@ __all__ = ["dry_run"]
 
 @dataclass
 class _Counts:
-    """Cells of a method on a scenario."""
+    """Runs of a method on a scenario."""
 
-    cells: int = 0
+    runs: int = 0
     cached: int = 0
     skipped: int = 0
     failed: int = 0
@@ -48,7 +48,7 @@ def dry_run(made: Made, store: Store, again: set[Status], force: bool, cluster: 
     """
     from nica_bench.sweep import CLUSTERS, Array, Costs, Journal, Slurm, pack
 
-    grid = made.scenarios, made.methods, made.seeds, made.inits
+    grid = made.scenarios, made.methods, made.seeds, made.training_seeds
     plan = make_plan(*grid, store, retry=again, force=force, need_files=False)
     records = store.scan().records
     counts = _counts(plan, {key for key, record in records.items() if record.status is Status.SKIPPED})
@@ -56,12 +56,12 @@ def dry_run(made: Made, store: Store, again: set[Status], force: bool, cluster: 
     rows += [[*labels, *map(str, vars(c).values())] for labels, c in counts.items()]
     listing(rows)
     open_ = {c.key for array in Journal(store.folder).open_arrays() for job in array.jobs for c in job}
-    cells = [c for c in plan.pending if c.spec.key not in open_]
+    runs = [c for c in plan.pending if c.spec.key not in open_]
     costs = Costs(records.values())
-    batches = pack(cells, lambda cell: made.resources[cell.method], costs)
+    batches = pack(runs, lambda run: made.resources[run.method], costs)
     typer.echo(_summary(list(counts.values()), batches))
-    if len(cells) < len(plan.pending):
-        typer.echo(f"{len(plan.pending) - len(cells)} of the pending ones are in jobs of an earlier sweep")
+    if len(runs) < len(plan.pending):
+        typer.echo(f"{len(plan.pending) - len(runs)} of the pending ones are in jobs of an earlier sweep")
     for (scenario, method), why in {(c.scenario.label, c.method.label): why for c, why in plan.skipped}.items():
         typer.echo(f"{method} on {scenario}: skipped, {why}")
     for batch in batches:
@@ -81,17 +81,17 @@ def dry_run(made: Made, store: Store, again: set[Status], force: bool, cluster: 
 
 
 def _counts(plan: Plan, skipped_before: set[str]) -> dict[tuple[str, str], _Counts]:
-    """What becomes of the cells, by the labels of scenario and method."""
-    waiting, skipped = set(plan.pending), {cell for cell, _ in plan.skipped}
+    """What becomes of the runs, by the labels of scenario and method."""
+    waiting, skipped = set(plan.pending), {run for run, _ in plan.skipped}
     counts: dict[tuple[str, str], _Counts] = {}
-    for cell in plan.cells:
-        row = counts.setdefault((cell.scenario.label, cell.method.label), _Counts())
-        row.cells += 1
-        if cell in waiting:
+    for run in plan.runs:
+        row = counts.setdefault((run.scenario.label, run.method.label), _Counts())
+        row.runs += 1
+        if run in waiting:
             row.pending += 1
-        elif cell in skipped or cell.spec.key in skipped_before:
+        elif run in skipped or run.spec.key in skipped_before:
             row.skipped += 1
-        elif cell in plan.failed:
+        elif run in plan.failed:
             row.failed += 1
         else:
             row.cached += 1
@@ -105,17 +105,17 @@ def _summary(counts: Sequence[_Counts], batches: Sequence[Batch]) -> str:
     parts += [f"{total['failed']} failed before (--retry failed takes them again)"] if total["failed"] else []
     parts += [f"{total['pending']} pending"]
     jobs, arrays = counted(sum(len(b.jobs) for b in batches), "job"), counted(len(batches), "array")
-    return f"{cells_text(total['cells'])}: {', '.join(parts)}; {jobs} in {arrays}"
+    return f"{runs_text(total['cells'])}: {', '.join(parts)}; {jobs} in {arrays}"
 
 
 def _estimate(batch: Batch, costs: Costs) -> str:
-    cells = [c for job in batch.jobs for c in job]
-    seconds = [s for c in cells if (s := costs.seconds(c)) is not None]
-    memory = [m for c in cells if (m := costs.memory(c)) is not None]
+    runs = [c for job in batch.jobs for c in job]
+    seconds = [s for c in runs if (s := costs.seconds(c)) is not None]
+    memory = [m for c in runs if (m := costs.memory(c)) is not None]
     if not seconds:
-        return "no records tell yet how long a cell takes"
-    total = sum(seconds) / len(seconds) * len(cells)
-    longest = max(sum(costs.seconds(c) or total / len(cells) for c in job) for job in batch.jobs)
-    known = "" if len(seconds) == len(cells) else f" (known of {len(seconds)} of {len(cells)} cells)"
+        return "no records tell yet how long a run takes"
+    total = sum(seconds) / len(seconds) * len(runs)
+    longest = max(sum(costs.seconds(c) or total / len(runs) for c in job) for job in batch.jobs)
+    known = "" if len(seconds) == len(runs) else f" (known of {len(seconds)} of {len(runs)} runs)"
     most = f"; {max(memory) / 1e9:.1f} GB a process" if memory else ""
     return f"about {clock(total)} of work{known}, {clock(longest)} the longest job{most}"

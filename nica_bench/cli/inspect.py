@@ -25,7 +25,6 @@ from nica_bench.records.store import Store
 from nica_bench.registry import make_method, method_file, method_types, scenario_types
 from nica_bench.running.plan import parse_seeds
 from nica_bench.scenario import Scenario
-from nica_bench.tables import told_letters
 
 __all__ = ["info", "list_", "show"]
 
@@ -56,7 +55,7 @@ def _scenarios() -> list[dict[str, Any]]:
 
 def _methods() -> list[dict[str, Any]]:
     return [
-        {"name": name, "kind": owner.kind(), "told": told_letters(owner.told()), "description": _first_line(owner)}
+        {"name": name, "kind": owner.kind(), "told": owner.side_information or "-", "description": _first_line(owner)}
         for name, owner in method_types().items()
     ]
 
@@ -171,7 +170,7 @@ def _about(thing: Method | Scenario, json_: bool) -> None:
     text = inspect.cleandoc(type(thing).__doc__ or "")
     facts: dict[str, Any] = {"name": thing.name, "description": text, "version": thing.version}
     if isinstance(thing, Method):
-        facts |= {"kind": thing.kind(), "told": thing.told()}
+        facts |= {"kind": thing.kind(), "side_information": thing.side_information}
     else:
         facts |= {"equivalence": thing.equivalence, "warnings": thing.warnings()}
     if json_:
@@ -179,7 +178,7 @@ def _about(thing: Method | Scenario, json_: bool) -> None:
         return
     typer.echo(f"{thing.label}\n\n{text}\n")
     if isinstance(thing, Method):
-        typer.echo(f"It is a {thing.kind()}; told beyond x: {told_letters(thing.told())}.")
+        typer.echo(f"It is a {thing.kind()}; side information: {thing.side_information or 'none'}.")
     else:
         typer.echo(f"The theory promises the latents up to: {thing.equivalence}.")
         for warning in thing.warnings():
@@ -236,7 +235,10 @@ def show(
     spec = record.spec
     rows = [
         ["key", record.key],
-        ["cell", f"{spec.method_label} on {spec.scenario_label}, seed {spec.seed}, initialisation {spec.init}"],
+        [
+            "cell",
+            f"{spec.method_label} on {spec.scenario_label}, seed {spec.seed}, initialisation {spec.training_seed}",
+        ],
         ["status", record.status.value + (f": {record.message}" if record.message else "")],
         *(["note", note] for note in record.notes),
     ]
@@ -248,5 +250,7 @@ def show(
     rows += [[name, str(source[name])] for name in ("host", "cpu", "device", "python", "ended") if name in source]
     rows.append(["arrays", ", ".join(record.arrays["names"]) if record.arrays else "none"])
     listing(rows)
-    again = command_again(spec, str(spec.seed), spec.init + 1, "--force", made_by=record.provenance.get("command"))
+    again = command_again(
+        spec, str(spec.seed), spec.training_seed + 1, "--force", made_by=record.provenance.get("command")
+    )
     typer.echo(f"\n# computes it again:\n{again}")

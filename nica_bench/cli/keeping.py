@@ -1,4 +1,4 @@
-"""`nica-bench merge` and `collect`: records of several machines in one folder, and many cells in one file."""
+"""`nica-bench merge` and `collect`: records of several machines in one folder, and many runs in one file."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _ARRAYS = ("auto", "pack", "leave")
 
 def merge(
     sources: Annotated[list[Path], typer.Argument(metavar="FOLDER", help="Folders of records, or .parquet files.")],
-    out_folder: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder to copy the cells into.")],
+    out_folder: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder to copy the runs into.")],
     json_: Json = False,
     debug: Debug = False,
 ) -> None:
     """Bring the records of several machines into one folder.
 
-    One cell with equal scores is kept once. One with different scores is a conflict: the first record stays, both are
+    One run with equal scores is kept once. One with different scores is a conflict: the first record stays, both are
     shown, and the exit code is 3.
     """
     merged = merge_folders(sources, out_folder)
@@ -49,7 +49,8 @@ def merge(
 
 def _lines(conflict: Conflict) -> list[str]:
     spec = conflict.kept.spec
-    lines = [f"conflict {spec.short}: {spec.method_label} on {spec.scenario_label}, seed {spec.seed}, init {spec.init}"]
+    seeds = f"seed {spec.seed}, training seed {spec.training_seed}"
+    lines = [f"conflict {spec.short}: {spec.method_label} on {spec.scenario_label}, {seeds}"]
     lines += [
         f"  {word} {place} ({record.provenance.get('host')}, torch {_torch(record.provenance)})"
         for word, record, place in zip(
@@ -71,7 +72,7 @@ def _as_json(merged: Merged, out_folder: Path) -> dict[str, Any]:
             "scenario": c.kept.spec.scenario_label,
             "method": c.kept.spec.method_label,
             "seed": c.kept.spec.seed,
-            "init": c.kept.spec.init,
+            "init": c.kept.spec.training_seed,
             "kept": str(c.places[0]),
             "other": str(c.places[1]),
             "scores": {name: {"kept": kept, "other": other} for name, kept, other in c.differing()},
@@ -93,28 +94,28 @@ def collect(
     json_: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Pack finished cells into one file, records.parquet.
+    """Pack finished runs into one file, records.parquet.
 
-    Every command reads cells from there as from their own files, and `run` does not compute them again. Files are
+    Every command reads runs from there as from their own files, and `run` does not compute them again. Files are
     removed only with --remove, after the packed file is whole and on the disk.
     """
-    from nica_bench.records.packing import pack_cells
+    from nica_bench.records.packing import pack_runs
 
     if arrays not in _ARRAYS:
         raise UsageError(f"--arrays: unknown '{arrays}'; {did_you_mean(arrays, _ARRAYS)}")
     store = Store.open(folder or out_folder, create=False)
-    packed = pack_cells(store, arrays=arrays, remove=remove)  # type: ignore[arg-type]
+    packed = pack_runs(store, arrays=arrays, remove=remove)  # type: ignore[arg-type]
     for path, why in packed.left.items():
         say(f"note: {path} is not packed: {why}")
     if json_:
         left = {str(path): why for path, why in packed.left.items()}
-        figures = {"cells": packed.cells, "new": packed.new, "arrays": packed.arrays, "removed": packed.removed}
+        figures = {"cells": packed.runs, "new": packed.new, "arrays": packed.arrays, "removed": packed.removed}
         typer.echo(json.dumps({"path": str(packed.path), **figures, "left": left}, indent=2))
         return
     removed = f", {counted(packed.removed, 'file')} removed" if remove else ""
     tell(
         [
-            f"{packed.path}: {counted(packed.cells, 'cell')}, {packed.new} of them from files of their own, "
+            f"{packed.path}: {counted(packed.runs, 'cell')}, {packed.new} of them from files of their own, "
             f"{counted(packed.arrays, 'set')} of arrays packed{removed}"
         ]
     )

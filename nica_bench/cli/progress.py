@@ -21,9 +21,9 @@ LINE_SECONDS = 10.0
 """Shortest time between two lines of a group."""
 
 
-def cells_text(number: int) -> str:
-    """`1 cell`, `2 cells`."""
-    return f"{number} cell" if number == 1 else f"{number} cells"
+def runs_text(number: int) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{number} run" if number == 1 else f"{number} runs"
 
 
 def _clock(seconds: float) -> str:
@@ -33,14 +33,14 @@ def _clock(seconds: float) -> str:
 
 def _label(group: Group, scenarios: int) -> str:
     """What a group is called: the scenario is left out where there is but one."""
-    return group.label if scenarios > 1 else group.cells[0].method.label
+    return group.label if scenarios > 1 else group.runs[0].method.label
 
 
 class Lines(Reporter):
     """A line a group every ten seconds at most, and one when it ends.
 
     Args:
-        total: cells to be computed.
+        total: runs to be computed.
         scenarios: number of scenarios in the run.
     """
 
@@ -67,22 +67,22 @@ class Lines(Reporter):
             line += f", ETA {_clock((now - self._begun[group]) / progress.step * (progress.steps - progress.step))}"
         say(line)
 
-    def cell(self, group: Group) -> None:
+    def run(self, group: Group) -> None:
         """Count."""
         self._done += 1
 
     def ended(self, group: Group) -> None:
         """The last line of a group."""
         seconds = time.monotonic() - self._begun[group]
-        name, cells = _label(group, self._scenarios), cells_text(len(group.cells))
-        say(f"  {self._done}/{self._total}  {name}: {cells} in {_clock(seconds)}")
+        name, runs = _label(group, self._scenarios), runs_text(len(group.runs))
+        say(f"  {self._done}/{self._total}  {name}: {runs} in {_clock(seconds)}")
 
 
 class Bars(Reporter):
-    """A bar for all cells and one for each group that is being worked on.
+    """A bar for all runs and one for each group that is being worked on.
 
     Args:
-        total: cells to be computed.
+        total: runs to be computed.
         scenarios: number of scenarios in the run.
         console: where they are drawn.
     """
@@ -107,36 +107,36 @@ class Bars(Reporter):
         self._total = total
         self._scenarios = scenarios
         self._done = 0
-        self._all = self.progress.add_task("all cells", total=total, count=f"0/{total}", loss="")
+        self._all = self.progress.add_task("all runs", total=total, count=f"0/{total}", loss="")
         self._tasks: dict[Group, TaskID] = {}
         self._cells: dict[Group, int] = {}
 
     def begun(self, group: Group) -> None:
         """Add a bar."""
         self._cells[group] = 0
-        count = f"0/{len(group.cells)}"
+        count = f"0/{len(group.runs)}"
         name = _label(group, self._scenarios)
-        self._tasks[group] = self.progress.add_task(name, total=len(group.cells), count=count, loss="")
+        self._tasks[group] = self.progress.add_task(name, total=len(group.runs), count=count, loss="")
 
     def step(self, group: Group, progress: Step) -> None:
         """Move a group's bar: by the steps of the one fit, or within the share of one of many fits."""
-        share = progress.step / max(progress.steps, 1) * (len(group.cells) if group.together else 1)
+        share = progress.step / max(progress.steps, 1) * (len(group.runs) if group.together else 1)
         loss = "" if progress.loss is None else f"loss {progress.loss:.2f}"
         self.progress.update(
             self._tasks[group],
-            completed=min(self._cells[group] + share, len(group.cells)),
+            completed=min(self._cells[group] + share, len(group.runs)),
             count=f"{progress.step}/{progress.steps}",
             loss=loss,
         )
 
-    def cell(self, group: Group) -> None:
-        """Move the bar of all cells."""
+    def run(self, group: Group) -> None:
+        """Move the bar of all runs."""
         self._done += 1
         self._cells[group] += 1
         self.progress.update(self._all, completed=self._done, count=f"{self._done}/{self._total}")
         if not group.together:
             done = self._cells[group]
-            self.progress.update(self._tasks[group], completed=done, count=f"{done}/{len(group.cells)}")
+            self.progress.update(self._tasks[group], completed=done, count=f"{done}/{len(group.runs)}")
 
     def ended(self, group: Group) -> None:
         """Take a group's bar away."""

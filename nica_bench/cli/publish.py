@@ -21,7 +21,7 @@ def publish(
 ) -> None:
     """Make published results: run what is missing, and write records, tables, figures and report.
 
-    Exit code 3: a cell failed; it is a row of the tables like any other.
+    Exit code 3: a run failed; it is a row of the tables like any other.
     """
     from nica_bench.publishing.publication import compute, read_publication
     from nica_bench.publishing.publication import publish as write

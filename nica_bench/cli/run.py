@@ -15,7 +15,7 @@ import typer
 from nica_bench.cli.console import Debug, Json, Out, Session, counted, err, out, say, tell
 from nica_bench.cli.experiment import verdict_lines, verdicts_json, without
 from nica_bench.cli.flags import scenario_with
-from nica_bench.cli.progress import cells_text, reporting
+from nica_bench.cli.progress import reporting, runs_text
 from nica_bench.errors import UsageError
 from nica_bench.experiments import Experiment, judge, make_experiment
 from nica_bench.method import Method
@@ -57,9 +57,15 @@ def run(
         str | None,
         typer.Option(metavar="LIST", help="Datasets: 3 or 0:5,8; default: 0:10, 0 of images, or the experiment's."),
     ] = None,
-    inits: Annotated[
+    training_seeds: Annotated[
         int | None,
-        typer.Option(metavar="INTEGER", help="Initialisations a dataset; default: 1, 2 of digits.", min=1),
+        typer.Option(
+            "--training-seeds",
+            "--inits",
+            metavar="INTEGER",
+            help="Initialisations a dataset; default: 1, 2 of digits.",
+            min=1,
+        ),
     ] = None,
     out_folder: Out = Path("results"),
     json_: Json = False,
@@ -72,7 +78,7 @@ def run(
     ] = "auto",
     timeout: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", help="Most seconds a cell.", min=0.001, rich_help_panel=_RUNNING),
+        typer.Option(metavar="SECONDS", help="Most seconds a run.", min=0.001, rich_help_panel=_RUNNING),
     ] = None,
     retry: Annotated[
         str | None,
@@ -96,7 +102,7 @@ def run(
     """Run methods on scenarios and print a table.
 
     What is there already is not computed again. An experiment also says whether what it expects was found; flags go
-    before what its file says. Exit code 0: all is well, 2: bad input, 3: a cell failed.
+    before what its file says. Exit code 0: all is well, 2: bad input, 3: a run failed.
     """
     wanted, extra = _experiment(experiment, scenario), dotted_parameters(parameter or [])
     if wanted is None:
@@ -114,7 +120,7 @@ def run(
     listed = seeds or (wanted.seeds if wanted else None)
     numbers, again = None if listed is None else parse_seeds(listed), parse_statuses(retry)
     store = Store.preview(out_folder) if dry_run else Store.open(out_folder)
-    plan = make_plan(scenarios, methods, numbers, inits, store, retry=again, force=force)
+    plan = make_plan(scenarios, methods, numbers, training_seeds, store, retry=again, force=force)
     _announce(plan)
     if dry_run:
         return
@@ -141,7 +147,7 @@ def run(
         if wanted:
             tell(verdict_lines(wanted, verdicts))
     failed = tell_failures(records)
-    typer.echo(f"{counted(len(records), 'record')} in {store.cells}", err=json_)
+    typer.echo(f"{counted(len(records), 'record')} in {store.runs}", err=json_)
     for line in _draw(plan, records) if figures else ():
         typer.echo(line, err=json_)
     if failed:
@@ -150,12 +156,12 @@ def run(
 
 def _draw(plan: Plan, records: Sequence[Record]) -> Iterator[str]:
     """Figures of the scenarios of images of which something is new or missing; a line says where they are."""
-    wanted = [scenario for scenario in dict.fromkeys(c.scenario for c in plan.cells) if scenario.image_shape]
+    wanted = [scenario for scenario in dict.fromkeys(c.scenario for c in plan.runs) if scenario.image_shape]
     if not wanted:
         return
     from nica_bench.figures.writing import RUN_KINDS, file_name, missing_figures, write_figures
 
-    new = {cell.scenario for cell in plan.pending}
+    new = {run.scenario for run in plan.pending}
     for scenario in wanted:
         folder = plan.store.folder / "figures" / file_name(scenario.label)
         kinds = RUN_KINDS if scenario in new else missing_figures(folder)
@@ -203,18 +209,18 @@ def _announce(plan: Plan) -> None:
         say(f"broken record {path}: {reason}; it is computed again where it is asked for")
     waiting = set(plan.pending)
     skipped = dict(plan.skipped)
-    for s in dict.fromkeys(c.scenario for c in plan.cells):
+    for s in dict.fromkeys(c.scenario for c in plan.runs):
         for warning in s.warnings():
             say(f"note: {s.label}: {warning}")
-        for m in dict.fromkeys(c.method for c in plan.cells):
-            mine = [c for c in plan.cells if c.scenario == s and c.method == m]
+        for m in dict.fromkeys(c.method for c in plan.runs):
+            mine = [c for c in plan.runs if c.scenario == s and c.method == m]
             todo = sum(c in waiting for c in mine)
             left = [skipped[c] for c in mine if c in skipped]
             why = f", {len(left)} skipped: {left[0]}" if left else ""
             failed = sum(c in plan.failed for c in mine)
             there = len(mine) - todo - len(left) - failed
             again = f", {failed} failed before (--retry failed takes them again)" if failed else ""
-            say(f"{s.label}  {m.label}: {cells_text(len(mine))}, {there} there{again}, {todo} to run{why}")
+            say(f"{s.label}  {m.label}: {runs_text(len(mine))}, {there} there{again}, {todo} to run{why}")
 
 
 class _Stopped(BaseException):
@@ -233,21 +239,21 @@ def _stoppable(plan: Plan) -> Iterator[None]:
         yield
     except (KeyboardInterrupt, _Stopped) as stop:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the message is not to be cut short by a second one
-        keys = {c.spec.key for c in plan.cells}
+        keys = {c.spec.key for c in plan.runs}
         there = len(plan.store.scan(keys).records)
-        say(f"stopped: {there} of {cells_text(len(keys))} are kept; the same command goes on from there")
+        say(f"stopped: {there} of {runs_text(len(keys))} are kept; the same command goes on from there")
         raise typer.Exit(130 if isinstance(stop, KeyboardInterrupt) else 143) from None
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
 def tell_failures(records: Sequence[Record]) -> bool:
-    """A line for each way in which cells failed; whether any did."""
+    """A line for each way in which runs failed; whether any did."""
     ways: dict[tuple[str, ...], list[int]] = {}
     for r in records:
         if r.status not in (Status.OK, Status.SKIPPED):
             way = (r.status.value, r.spec.method_label, r.spec.scenario_label, r.message)
             ways.setdefault(way, []).append(r.spec.seed)
     for (status, method, scenario, message), seeds in ways.items():
-        say(f"{status}: {method} on {scenario}, {cells_text(len(seeds))} (seeds {seeds_text(seeds)}): {message}")
+        say(f"{status}: {method} on {scenario}, {runs_text(len(seeds))} (seeds {seeds_text(seeds)}): {message}")
     return bool(ways)

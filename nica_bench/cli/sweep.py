@@ -1,4 +1,4 @@
-"""`nica-bench sweep`: a grid of cells as jobs of a cluster."""
+"""`nica-bench sweep`: a grid of runs as jobs of a cluster."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import typer
 
 from nica_bench.cli.console import Debug, Json, Session, counted, out, say
 from nica_bench.cli.dry_run import dry_run as print_plan
-from nica_bench.cli.progress import cells_text
+from nica_bench.cli.progress import runs_text
 from nica_bench.cli.run import dotted_parameters, tell_failures
 from nica_bench.cli.watching import wait, watching
 from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.records.collection import Collection
 from nica_bench.records.record import Record
 from nica_bench.records.store import Store
-from nica_bench.running.plan import Cell, parse_statuses
+from nica_bench.running.plan import Run, parse_statuses
 from nica_bench.running.runner import Plan, make_plan
 from nica_bench.tables import Query, Table, render, rows_of, scores_table, table_kind, terminal_table
 from nica_bench.training.device import check_device_name
@@ -48,14 +48,17 @@ def sweep(
         typer.Option("--parameter", "-p", metavar="TEXT", help="A method's parameter: gin.lr=0.001."),
     ] = None,
     seeds: Annotated[str | None, typer.Option(metavar="LIST", help="Datasets: 3 or 0:5,8.")] = None,
-    inits: Annotated[int | None, typer.Option(metavar="INTEGER", help="Initialisations a dataset.", min=1)] = None,
+    training_seeds: Annotated[
+        int | None,
+        typer.Option("--training-seeds", "--inits", metavar="INTEGER", help="Initialisations a dataset.", min=1),
+    ] = None,
     out_folder: Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Folder of the records.")] = None,
     json_: Json = False,
     jobs: Annotated[
         int | None, typer.Option(metavar="INTEGER", help="Workers of --cluster local; default: the cores.", min=1)
     ] = None,
     device: Annotated[str | None, typer.Option(metavar="NAME", help="auto, cpu, cuda or mps.")] = None,
-    timeout: Annotated[float | None, typer.Option(metavar="SECONDS", help="Most seconds a cell.", min=0.001)] = None,
+    timeout: Annotated[float | None, typer.Option(metavar="SECONDS", help="Most seconds a run.", min=0.001)] = None,
     retry: Annotated[
         str | None, typer.Option(metavar="STATUS", help="Compute these again: failed, or e.g. timeout,oom.")
     ] = None,
@@ -65,7 +68,7 @@ def sweep(
         str, typer.Option(metavar="NAME", help="slurm, local or debug.", rich_help_panel=_SWEEP)
     ] = "local",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print cells, jobs, an estimate and the script.", rich_help_panel=_SWEEP)
+        bool, typer.Option("--dry-run", help="Print runs, jobs, an estimate and the script.", rich_help_panel=_SWEEP)
     ] = False,
     init: Annotated[
         bool, typer.Option("--init", help="Write an example of a sweep file.", rich_help_panel=_SWEEP)
@@ -74,7 +77,7 @@ def sweep(
         bool, typer.Option("--attach", help="Submit nothing: wait for what runs.", rich_help_panel=_SWEEP)
     ] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Submit, and don't wait.", rich_help_panel=_SWEEP)] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Yes, so many cells.", rich_help_panel=_SWEEP)] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Yes, so many runs.", rich_help_panel=_SWEEP)] = False,
     poll: Annotated[
         float | None,
         typer.Option(metavar="SECONDS", help="Longest time between two looks.", min=0.1, rich_help_panel=_SWEEP),
@@ -92,8 +95,8 @@ def sweep(
     constraint: Annotated[str | None, typer.Option(metavar="TEXT", help="Of nodes.", rich_help_panel=_SLURM)] = None,
     account: Annotated[str | None, typer.Option(metavar="NAME", help="Who pays.", rich_help_panel=_SLURM)] = None,
     qos: Annotated[str | None, typer.Option(metavar="NAME", help="Quality of service.", rich_help_panel=_SLURM)] = None,
-    cells_per_job: Annotated[
-        int | None, typer.Option(metavar="INTEGER", help="Most cells a job.", min=1, rich_help_panel=_SLURM)
+    runs_per_job: Annotated[
+        int | None, typer.Option(metavar="INTEGER", help="Most runs a job.", min=1, rich_help_panel=_SLURM)
     ] = None,
     minutes_per_job: Annotated[
         float | None, typer.Option(metavar="MINUTES", help="Most work a job.", min=0.01, rich_help_panel=_SLURM)
@@ -113,10 +116,10 @@ def sweep(
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Run a grid of cells as jobs of a cluster and print a table.
+    """Run a grid of runs as jobs of a cluster and print a table.
 
     Flags go before what the file says. The same command again goes on: it finds the jobs that run, submits only what
-    is missing and gathers. Exit code 0: all is well, 2: bad input, 3: a cell failed.
+    is missing and gathers. Exit code 0: all is well, 2: bad input, 3: a run failed.
     """
     if init:
         _write_example(file or Path("sweep.toml"))
@@ -159,12 +162,12 @@ def sweep(
         "constraint": constraint,
         "account": account,
         "qos": qos,
-        "cells_per_job": cells_per_job,
+        "runs_per_job": runs_per_job,
         "minutes_per_job": minutes_per_job,
         "requeues": requeues,
         "oom_retries": oom_retries,
     }
-    wanted = Flags(scenario or [], method or [], given, dotted_parameters(parameter or []), seeds, inits)
+    wanted = Flags(scenario or [], method or [], given, dotted_parameters(parameter or []), seeds, training_seeds)
     made = make_grid(text, wanted, lambda resources: resources.with_values(flags), yes)
     again = parse_statuses(retry if retry is not None else text.retry)
     session = context.find_object(Session)
@@ -188,13 +191,15 @@ def sweep(
     with watching(store):
         sweeper = Sweep(store, say, poll)
         sweeper.attach()
-        plan = make_plan(made.scenarios, made.methods, made.seeds, made.inits, store, retry=again, force=everything)
+        plan = make_plan(
+            made.scenarios, made.methods, made.seeds, made.training_seeds, store, retry=again, force=everything
+        )
         _start(sweeper, plan, made, cluster, manner)
         if detach and cluster == "slurm":
             say(f"the jobs run; `nica-bench status --out {folder}` says how far they are, the same command waits")
             return
         wait(sweeper)
-    _conclude(store, plan.cells, text.metrics, json_)
+    _conclude(store, plan.runs, text.metrics, json_)
 
 
 def _write_example(path: Path) -> None:
@@ -215,36 +220,36 @@ def _start(sweeper: Sweep, plan: Plan, made: Made, cluster: str, manner: Manner)
     from nica_bench.sweep import Costs, pack
 
     running = sweeper.watch.keys
-    cells = [c for c in plan.pending if c.spec.key not in running]
+    runs = [c for c in plan.pending if c.spec.key not in running]
     _announce(plan, running)
-    sweeper.journal.write_plan(plan.cells, sys.argv)
-    costs = Costs(plan.store.scan(c.spec.key for c in plan.cells).records.values()) if cells else Costs([])
-    sweeper.submit(plan, pack(cells, lambda cell: made.resources[cell.method], costs), cluster, manner, made.texts)
+    sweeper.journal.write_plan(plan.runs, sys.argv)
+    costs = Costs(plan.store.scan(c.spec.key for c in plan.runs).records.values()) if runs else Costs([])
+    sweeper.submit(plan, pack(runs, lambda run: made.resources[run.method], costs), cluster, manner, made.texts)
 
 
 def _announce(plan: Plan, running: set[str]) -> None:
     """What was found, and a line on what will be done."""
     for path, why in plan.broken.items():
         say(f"broken record {path}: {why}; it is computed again where it is asked for")
-    for s in dict.fromkeys(c.scenario for c in plan.cells):
+    for s in dict.fromkeys(c.scenario for c in plan.runs):
         for warning in s.warnings():
             say(f"note: {s.label}: {warning}")
     for (scenario, method), why in {(c.scenario.label, c.method.label): why for c, why in plan.skipped}.items():
         say(f"{method} on {scenario}: skipped, {why}")
     on_way = sum(c.spec.key in running for c in plan.pending)
-    there = len(plan.cells) - len(plan.pending) - len(plan.skipped) - len(plan.failed)
+    there = len(plan.runs) - len(plan.pending) - len(plan.skipped) - len(plan.failed)
     parts = [f"{there} there"]
     parts += [f"{len(plan.skipped)} skipped"] if plan.skipped else []
     parts += [f"{len(plan.failed)} failed before (--retry failed takes them again)"] if plan.failed else []
     parts += [f"{on_way} in jobs that run already"] if on_way else []
-    say(f"{cells_text(len(plan.cells))}: {', '.join(parts)}, {len(plan.pending) - on_way} to submit")
+    say(f"{runs_text(len(plan.runs))}: {', '.join(parts)}, {len(plan.pending) - on_way} to submit")
 
 
-def _conclude(store: Store, cells: Sequence[Cell] | None, metrics: Sequence[str], json_: bool) -> None:
-    """Print the table of the records, and how cells failed."""
+def _conclude(store: Store, runs: Sequence[Run] | None, metrics: Sequence[str], json_: bool) -> None:
+    """Print the table of the records, and how runs failed."""
     from nica_bench.sweep import Journal
 
-    keys = [c.spec.key for c in cells] if cells is not None else _planned(Journal(store.folder))
+    keys = [c.spec.key for c in runs] if runs is not None else _planned(Journal(store.folder))
     records = list(store.scan(dict.fromkeys(keys)).records.values())
     tables = _tables(store, records, metrics)
     if json_:
@@ -255,9 +260,9 @@ def _conclude(store: Store, cells: Sequence[Cell] | None, metrics: Sequence[str]
     failed = tell_failures(records)
     lost = len(set(keys)) - len(records)
     if lost:
-        again = "the same command again" if cells is not None else "the sweep's command, without --attach,"
-        say(f"{cells_text(lost)} without a record: {again} computes what is missing")
-    typer.echo(f"{counted(len(records), 'record')} in {store.cells}", err=json_)
+        again = "the same command again" if runs is not None else "the sweep's command, without --attach,"
+        say(f"{runs_text(lost)} without a record: {again} computes what is missing")
+    typer.echo(f"{counted(len(records), 'record')} in {store.runs}", err=json_)
     if failed or lost:
         raise typer.Exit(3)
 

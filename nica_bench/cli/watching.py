@@ -33,7 +33,7 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Show it again every ten seconds until all is done.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Show how far a sweep is: cells done, running, pending and failed, by method and scenario."""
+    """Show how far a sweep is: runs done, running, pending and failed, by method and scenario."""
     from nica_bench.sweep import CLUSTERS, overview
 
     store = Store.open(out_folder, create=False)
@@ -104,7 +104,7 @@ def wait(sweeper: Sweep) -> None:
             if tally.done > first and tally.done < tally.total:
                 eta = f", ETA {clock((now - begun) / (tally.done - first) * (tally.total - tally.done))}"
             failed = f", {tally.failed} failed" if tally.failed else ""
-            say(f"  {tally.done}/{tally.total} cells{failed}; jobs: {tally.running} run, {tally.pending} wait{eta}")
+            say(f"  {tally.done}/{tally.total} runs{failed}; jobs: {tally.running} run, {tally.pending} wait{eta}")
             if tally.held and (before is None or tally.held != before.held):
                 say(f"  {_held(tally.held)}")
             shown, before = now, tally

@@ -52,7 +52,7 @@ def judge(experiment: Experiment, records: Iterable[Record]) -> list[Verdict]:
     """Hold records against what an experiment expects.
 
     An expectation is judged where the records of its method on its scenario are of exactly the experiment's seeds, with
-    one initialisation. As in every table, a failed cell scores the floor and is no success.
+    one initialisation. As in every table, a failed run scores the baseline and is no success.
 
     Args:
         experiment: what is expected.
@@ -94,7 +94,7 @@ def _difference(experiment: Experiment, series: Series) -> str:
     """Why a series is not that of the experiment; empty where it is."""
     if {seed for seed, _ in series.records} != set(experiment.data_seeds):
         return "other seeds"
-    return "" if series.inits == [0] else "other initialisations"
+    return "" if series.training_seeds == [0] else "other initialisations"
 
 
 def _measured(e: Expectation, outcomes: Outcomes) -> Estimate | None:

@@ -47,7 +47,7 @@ def draw_spectrum(request: Request) -> Drawing:
             found = [
                 (record, spectrum(arrays["importance"]))
                 for record in series.records.values()
-                if not record.told["dimension"] and "importance" in (arrays := request.arrays(record))
+                if "n" not in record.side_information and "importance" in (arrays := request.arrays(record))
             ]
             found = [(record, sigma) for record, sigma in found if len(sigma) > 1 and sigma.any()]
             if found:
@@ -65,7 +65,7 @@ def draw_spectrum(request: Request) -> Drawing:
     figure, grid = panels(len(chosen), columns=columns, width=3.2, height=2.9)
     said = []
     for axes, (block, series, found) in zip(grid, chosen, strict=True):
-        right, n = 0, block.latents
+        right, n = 0, block.n_latents
         for record, sigma in found:
             knee = record.dimensions.get(DEFAULT_RULE)
             good = n is not None and knee == n
@@ -168,7 +168,7 @@ def draw_correlation(request: Request) -> Drawing:
             cbar=False, linewidths=0.4 if written else 0, rasterized=not written,
             yticklabels=[f"z{i + 1}" for i in range(latents)], xticklabels=_ranks(codes),
         )  # fmt: skip
-        for text in axes.texts:  # on a light cell: not the page's ink, which is light on a dark page
+        for text in axes.texts:  # on a light run: not the page's ink, which is light on a dark page
             if text.get_color() == ".15":
                 text.set_color("black")
         where = {int(code): rank for rank, code in enumerate(order)}

@@ -30,7 +30,7 @@ _SWEPT = {"samples": "training points", "conditions": "number of conditions"}
 
 
 def draw_difficulty(request: Request) -> Drawing:
-    """A point a dataset: its score against how nonlinear its mixing is, by several measures; methods, not floors."""
+    """A point a dataset: its score against how nonlinear its mixing is, by several measures; methods, not baselines."""
     wanted = request.quantity
     measures = [m for m in _MEASURES if any(r.difficulty.get(m) is not None for r in request.collection.records)]
     if not measures:
@@ -69,7 +69,7 @@ def draw_difficulty(request: Request) -> Drawing:
         raise UsageError(f"no finished record has both {wanted.name} and a difficulty")
     lost = sum(r.status is not Status.OK and r.kind == "method" for r in request.collection.records)
     if lost:
-        request.notes.append(f"{lost} cells failed; their datasets' difficulty was not recorded, so they are not drawn")
+        request.notes.append(f"{lost} runs failed; their datasets' difficulty was not recorded, so they are not drawn")
     grid[0].set_ylabel(label_of(wanted))
     _legend(figure, request, methods)
     alt = (
@@ -191,10 +191,10 @@ def _gaps(
     """sigma_n / sigma_{n+1} of the method's own ranking; only where it was not told n and has more codes than that."""
     xs, medians = [], []
     for x, block, series in at:
-        n = block.latents
+        n = block.n_latents
         gaps = []
         for record in series.records.values():
-            if n is None or record.told["dimension"] or record.status is not Status.OK:
+            if n is None or "n" in record.side_information or record.status is not Status.OK:
                 continue
             importance = request.arrays(record).get("importance")
             if importance is not None and len(importance) > n:

@@ -95,7 +95,7 @@ def image_model(collection: Collection, record: Record) -> ImageModel:
         arrays["class_sds"],
         arrays["example_x"],
         arrays["example_u"].astype(np.int64),
-        lambda x, u: codec.encode(x.astype(np.float32), u if method.uses_conditions else None),
+        lambda x, u: codec.encode(x.astype(np.float32), u if "u" in method.side_information else None),
         codec.decode,
         codec.program,
     )

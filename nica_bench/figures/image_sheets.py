@@ -74,7 +74,7 @@ def draw_temperature(request: Request) -> Drawing:
     m, scores = len(model.order), model.record.scores
     knee = scores.get("knee")
     kept = m if knee is None else max(1, min(int(knee), int(scores.get("knee_high") or m), m))
-    streams = Streams.of_fit(model.record.spec.seed, model.record.spec.init)
+    streams = Streams.of_fit(model.record.spec.seed, model.record.spec.training_seed)
     standard = streams.numpy("figure of samples").standard_normal((_SAMPLES, m)).astype(np.float32)
     labels = [str(c) for c in known_classes(model)]
     if knee is None:
@@ -183,7 +183,7 @@ def _tell(request: Request, blocks: list[Block], method: str, record: Record) ->
         why = "" if bits is None else f", {bits:.2f} bits a dimension"
         request.notes.append(
             f"{method} on {blocks[0].scenario} is drawn{why}; seed {record.spec.seed}, initialisation "
-            f"{record.spec.init}; choose others with --scenario, --method and --seeds"
+            f"{record.spec.training_seed}; choose others with --scenario, --method and --seeds"
         )
 
 

@@ -46,7 +46,7 @@ def draw_blind_spectrum(request: Request) -> Drawing:
     what is drawn by the default rule, and the interval. A table's knee is of the method's own ranking, which for a
     compressible flow is another.
     """
-    chosen = _with_arrays(request, "test_spectrum", lambda record: not record.told["dimension"])
+    chosen = _with_arrays(request, "test_spectrum", lambda record: "n" not in record.side_information)
     if not chosen:
         raise UsageError("no spectrum to draw: no record of a method that was not told n holds one of test images")
     columns = min(3, max(sum(block is other for other, _, _ in chosen) for block, _, _ in chosen))
@@ -144,7 +144,7 @@ def draw_knee(request: Request) -> Drawing:
 
 
 def _with_arrays(request: Request, name: str, wanted: Any, *others: str) -> list[tuple[Block, Series, Found]]:
-    """The series whose finished records hold arrays, as many as have room; floors only where there are no methods."""
+    """Return the series whose finished records hold arrays, as many as fit; baselines only without methods."""
     chosen = []
     for block in request.blocks:
         for series in block.series:

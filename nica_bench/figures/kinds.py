@@ -40,7 +40,7 @@ class FigureKind:
 FIGURE_KINDS: dict[str, FigureKind] = {
     kind.name: kind
     for kind in (
-        FigureKind("scores", "every dataset a point, median with interval, floors as lines", "scores"),
+        FigureKind("scores", "every dataset a point, median with interval, baselines as lines", "scores"),
         FigureKind("profile", "share of datasets above each score, with bands", "scores"),
         FigureKind("pairs", "paired differences to the best method by dataset; p by Holm over those drawn", "scores"),
         FigureKind("spectrum", "the ranking of the codes, with knee and true n or interval, all datasets", "codes"),

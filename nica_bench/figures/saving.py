@@ -26,13 +26,16 @@ def metadata_of(records: Iterable[Record], kind: str) -> dict[str, str]:
     records = list(records)
     scenarios = sorted({r.spec.scenario_label for r in records})
     methods = sorted({f"{r.spec.method_label} version {r.spec.method_version}" for r in records})
-    seeds, inits = seed_text([r.spec.seed for r in records]), seed_text([r.spec.init for r in records])
+    seeds, training_seeds = (
+        seed_text([r.spec.seed for r in records]),
+        seed_text([r.spec.training_seed for r in records]),
+    )
     versions = sorted({_made_by(r) for r in records})
     return {
         "title": f"nica-bench {kind}",
         "subject": (
             f"scenarios: {', '.join(scenarios)}; methods: {', '.join(methods)}; data seeds {seeds}; "
-            f"initialisation seeds {inits}; {len(records)} records"
+            f"initialisation seeds {training_seeds}; {len(records)} records"
         ),
         "keywords": f"drawn by nica-bench {__version__}; records made by {'; '.join(versions)}",
     }

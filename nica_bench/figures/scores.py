@@ -20,10 +20,10 @@ __all__ = ["draw_pairs", "draw_profile", "draw_scores"]
 
 
 def draw_scores(request: Request) -> Drawing:
-    """Every dataset a point, the median with its interval, and floors and bounds as vertical lines."""
+    """Every dataset a point, the median with its interval, and baselines and bounds as vertical lines."""
     wanted, blocks = request.quantity, request.shown()
     rows = max(sum(s.is_method for s in b.series) for b in blocks) or 1
-    floors = sorted({s.method for b in blocks for s in b.series if not s.is_method})
+    baselines = sorted({s.method for b in blocks for s in b.series if not s.is_method})
     figure, grid = panels(len(blocks), width=4.6, height=1.3 + 0.34 * rows, sharex=True)
     lowest = np.inf
     for axes, block in zip(grid, blocks, strict=True):
@@ -48,11 +48,11 @@ def draw_scores(request: Request) -> Drawing:
     for axes in grid[-2:]:
         axes.set_xlabel(label_of(wanted))
     handles: list[Any] = [
-        Line2D([], [], color=INK, linestyle=request.looks[name].dashes, linewidth=1.1, label=name) for name in floors
+        Line2D([], [], color=INK, linestyle=request.looks[name].dashes, linewidth=1.1, label=name) for name in baselines
     ]
     handles.append(Line2D([], [], color=INK, marker="|", markersize=9, linewidth=3, label="median, 95 % interval"))
     if any(o.failed + o.missing for b in blocks for o in b.results(wanted).values()):
-        handles.append(Line2D([], [], color=INK, marker="x", linestyle="", label="failed or missing: the floor"))
+        handles.append(Line2D([], [], color=INK, marker="x", linestyle="", label="failed or missing: the baseline"))
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4))
     best = "; ".join(_best(block, request) for block in blocks[:4])
     alt = f"{wanted.name} of every dataset as a point, one row a method, with median and 95 % interval. {best}."
@@ -80,7 +80,7 @@ def _strip(axes: Axes, row: int, request: Request, series: Series, outcomes: Out
 
 
 def draw_profile(request: Request) -> Drawing:
-    """Share of datasets above each score: a curve a method, with a pointwise 95 % band; floors dashed, without."""
+    """Share of datasets above each score: a curve a method, with a pointwise 95 % band; baselines dashed, without."""
     wanted, blocks = request.quantity, request.shown()
     figure, grid = panels(len(blocks), width=4.4, height=3.0, sharey=True)
     handles: dict[str, Any] = {}

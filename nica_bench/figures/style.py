@@ -87,17 +87,17 @@ class Request:
     @cached_property
     def looks(self) -> Mapping[str, Look]:
         """The look of every method, by label."""
-        floors: dict[str, bool] = {}
+        baselines: dict[str, bool] = {}
         for block in self.blocks:
             for series in block.series:
-                floors.setdefault(series.method, not series.is_method)
+                baselines.setdefault(series.method, not series.is_method)
         looks: dict[str, Look] = {}
-        for i, label in enumerate(sorted(floors, key=lambda name: (floors[name], name))):
+        for i, label in enumerate(sorted(baselines, key=lambda name: (baselines[name], name))):
             # With more methods than colours, dashes go on where colours begin again.
             dashes = "-" if i < len(_COLOURS) else ("--", ":", "-.")[(i // len(_COLOURS) - 1) % 3]
-            if floors[label]:
-                floor = sum(floors[name] for name in looks)
-                looks[label] = Look(_GREY, _MARKERS[i % len(_MARKERS)], _FLOOR_DASHES[floor % len(_FLOOR_DASHES)])
+            if baselines[label]:
+                baseline = sum(baselines[name] for name in looks)
+                looks[label] = Look(_GREY, _MARKERS[i % len(_MARKERS)], _FLOOR_DASHES[baseline % len(_FLOOR_DASHES)])
                 continue
             looks[label] = Look(_COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)], dashes)
         return looks

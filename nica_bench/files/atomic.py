@@ -65,7 +65,7 @@ def remove_stale(folder: Path) -> int:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """One process at a time. A few disks have no locks: two writers of a cell may leave it broken there."""
+    """One process at a time. A few disks have no locks: two writers of a run may leave it broken there."""
     with contextlib.ExitStack() as stack:
         if fcntl is not None:
             with contextlib.suppress(OSError):

@@ -35,17 +35,17 @@ class ConditionalBeta(ConditionalFamily):
 
     @classmethod
     def draw(
-        cls, generator: np.random.Generator, conditions: int, latents: int, *, alphas: Range, betas: Range
+        cls, generator: np.random.Generator, conditions: int, n_latents: int, *, alphas: Range, betas: Range
     ) -> Self:
         """Draw the parameters, uniform on their ranges.
 
         Args:
             generator: source of randomness.
             conditions: number of conditions.
-            latents: number of latents n.
+            n_latents: number of latents n.
             alphas, betas: the ranges.
         """
-        return cls._uniform(generator, conditions, latents, alphas, betas)
+        return cls._uniform(generator, conditions, n_latents, alphas, betas)
 
     def _sample(self, generator: np.random.Generator, u: Integers) -> Floats:
         return generator.beta(self.alphas[u], self.betas[u])

@@ -81,12 +81,12 @@ class ConditionalFamily(ABC):
                 raise UsageError(f"{name} must be positive, got {value.min():g}")
 
     @classmethod
-    def _uniform(cls, generator: np.random.Generator, conditions: int, latents: int, *ranges: Range) -> Self:
+    def _uniform(cls, generator: np.random.Generator, conditions: int, n_latents: int, *ranges: Range) -> Self:
         """Parameters drawn uniformly, one range each, in the order of the fields."""
-        return cls(*(generator.uniform(r.low, r.high, (conditions, latents)) for r in ranges))
+        return cls(*(generator.uniform(r.low, r.high, (conditions, n_latents)) for r in ranges))
 
     @property
-    def latents(self) -> int:
+    def n_latents(self) -> int:
         """Number of latents, n."""
         first: Floats = getattr(self, dataclasses.fields(self)[0].name)
         return int(first.shape[1])

@@ -34,17 +34,17 @@ class _ShapeScale(ConditionalFamily, ABC):
 
     @classmethod
     def draw(
-        cls, generator: np.random.Generator, conditions: int, latents: int, *, shapes: Range, scales: Range
+        cls, generator: np.random.Generator, conditions: int, n_latents: int, *, shapes: Range, scales: Range
     ) -> Self:
         """Draw the parameters, uniform on their ranges.
 
         Args:
             generator: source of randomness.
             conditions: number of conditions.
-            latents: number of latents n.
+            n_latents: number of latents n.
             shapes, scales: the ranges.
         """
-        return cls._uniform(generator, conditions, latents, shapes, scales)
+        return cls._uniform(generator, conditions, n_latents, shapes, scales)
 
 
 class ConditionalGamma(_ShapeScale):

@@ -38,17 +38,17 @@ class ConditionalInverseGaussian(ConditionalFamily):
 
     @classmethod
     def draw(
-        cls, generator: np.random.Generator, conditions: int, latents: int, *, means: Range, shapes: Range
+        cls, generator: np.random.Generator, conditions: int, n_latents: int, *, means: Range, shapes: Range
     ) -> Self:
         """Draw the parameters, uniform on their ranges.
 
         Args:
             generator: source of randomness.
             conditions: number of conditions.
-            latents: number of latents n.
+            n_latents: number of latents n.
             means, shapes: the ranges.
         """
-        return cls._uniform(generator, conditions, latents, means, shapes)
+        return cls._uniform(generator, conditions, n_latents, means, shapes)
 
     def _sample(self, generator: np.random.Generator, u: Integers) -> Floats:
         return generator.wald(self.means[u], self.shapes[u])

@@ -35,7 +35,7 @@ class _NormalNatural(ConditionalFamily, ABC):
         cls,
         generator: np.random.Generator,
         conditions: int,
-        latents: int,
+        n_latents: int,
         *,
         means: Range,
         spreads: Range,
@@ -46,17 +46,17 @@ class _NormalNatural(ConditionalFamily, ABC):
         Args:
             generator: source of randomness.
             conditions: number of conditions.
-            latents: number of latents n.
+            n_latents: number of latents n.
             means: range of the means of v.
             spreads: range of what `spread` names.
             spread: "variance" as the paper says, "std" as its authors' code does.
         """
-        mu = generator.uniform(means.low, means.high, (conditions, latents))
-        drawn = generator.uniform(spreads.low, spreads.high, (conditions, latents))
+        mu = generator.uniform(means.low, means.high, (conditions, n_latents))
+        drawn = generator.uniform(spreads.low, spreads.high, (conditions, n_latents))
         return cls(mu, np.sqrt(drawn) if spread == "variance" else drawn)
 
     def _sample(self, generator: np.random.Generator, u: Integers) -> Floats:
-        v: Floats = self.means[u] + self.sds[u] * generator.standard_normal((u.shape[0], self.latents))
+        v: Floats = self.means[u] + self.sds[u] * generator.standard_normal((u.shape[0], self.n_latents))
         return self.from_natural(v)
 
     def log_density_natural(self, v: Floats, u: Integers) -> Floats:

@@ -1,4 +1,4 @@
-"""The number of latents from a method's own ranking: where its spectrum drops to the noise floor.
+"""The number of latents from a method's own ranking: where its spectrum drops to the noise baseline.
 
 No rule is right for every spectrum and they often disagree, so all of them are reported; one is the default.
 """
@@ -49,7 +49,7 @@ def spectrum(importance: NDArray[Any]) -> Matrix:
 def kneedle(sigma: Matrix) -> int:
     """Knee of the linear spectrum over ranks from 0, by Kneedle (Satopaa et al. 2011); m where there is no knee.
 
-    The knee is the first value at the floor, so its rank is the number of values above it.
+    The knee is the first value at the baseline, so its rank is the number of values above it.
 
     Args:
         sigma: spectrum, descending, shape (m,).

@@ -96,13 +96,13 @@ class Recipe:
             raise UsageError(f"mixing={name} takes no clamp, got clamp={clamp}; expected clamp=atan")
 
     def draw(
-        self, generator: torch.Generator, dimensions: int, *, blocks: int, clamp: Clamp = "atan", scale: float = 1.0
+        self, generator: torch.Generator, n_observed: int, *, blocks: int, clamp: Clamp = "atan", scale: float = 1.0
     ) -> Mixing:
         """One mixing, whether it would be accepted or not.
 
         Args:
             generator: CPU generator.
-            dimensions: observed dimensions D.
+            n_observed: observed dimensions D.
             blocks: coupling blocks, or layers of an MLP.
             clamp: bound of the couplings' log-scales: "atan" as in the paper's code, or its text's 2 tanh.
             scale: factor of all weights and biases; the recipe's own goes before it.
@@ -116,15 +116,15 @@ class Recipe:
         if self.kind == "mlp":
             for i in range(blocks):
                 layers += [LeakyReLU(LEAKY_SLOPE)] if i else []
-                layers += [Rotation(generator, dimensions)]
+                layers += [Rotation(generator, n_observed)]
             return Mixing(layers)
-        width = subnet_width(dimensions)
+        width = subnet_width(n_observed)
         factor = scale if self.scale is None else self.scale
         apart = self.kind == "gin"
         for _ in range(blocks if apart else 1):
             flow = Flow(
                 [generator],
-                dimensions,
+                n_observed,
                 blocks=1 if apart else blocks,
                 hidden=(width, width),
                 coupling=self.kind,
@@ -135,7 +135,7 @@ class Recipe:
             if factor != 1:
                 for weights in flow.parameters():
                     weights.mul_(factor)
-            layers += [flow, Rotation(generator, dimensions)] if apart else [flow]
+            layers += [flow, Rotation(generator, n_observed)] if apart else [flow]
         return Mixing(layers)
 
 
@@ -155,7 +155,7 @@ MIXINGS: Mapping[str, Recipe] = {
 def draw_mixings(
     name: str,
     streams: Streams,
-    dimensions: int,
+    n_observed: int,
     *,
     blocks: int = 8,
     clamp: Clamp = "atan",
@@ -166,7 +166,7 @@ def draw_mixings(
     Args:
         name: one of `MIXINGS`.
         streams: of the dataset; the axis is "mixing" for the first, then "mixing 2", "mixing 3", ...
-        dimensions: observed dimensions D.
+        n_observed: observed dimensions D.
         blocks, clamp, scale: see `Recipe.draw`.
 
     Raises:
@@ -176,7 +176,7 @@ def draw_mixings(
     tries = 1 if recipe.acceptance is None else recipe.acceptance.tries
     for i in range(tries):
         generator = streams.torch("mixing" if i == 0 else f"mixing {i + 1}")
-        yield recipe.draw(generator, dimensions, blocks=blocks, clamp=clamp, scale=scale)
+        yield recipe.draw(generator, n_observed, blocks=blocks, clamp=clamp, scale=scale)
     raise UsageError(
         f"mixing={name}: none of {tries} draws is as hard as it should be ({recipe.acceptance}) on these latents with "
         f"blocks={blocks}; expected another mixing, other ranges or more samples"

@@ -111,12 +111,12 @@ def read_publication(folder: Path | str) -> Publication:
 
 
 def compute(publication: Publication, cluster: str = "local", jobs: int | None = None) -> bool:
-    """Run the sweep, what is missing of it, and pack its records; whether a cell failed.
+    """Run the sweep, what is missing of it, and pack its records; whether a run failed.
 
     Raises:
         NicaBenchError: if the sweep cannot be run.
     """
-    from nica_bench.records.packing import pack_cells
+    from nica_bench.records.packing import pack_runs
     from nica_bench.records.store import Store
     from nica_bench.sweep import Journal
 
@@ -131,9 +131,9 @@ def compute(publication: Publication, cluster: str = "local", jobs: int | None =
         raise UsageError(f"the sweep of {folder} was refused, see above")
     if code not in (0, 3):
         raise NicaBenchError(f"the sweep of {folder} ended with exit code {code}; what is finished is kept")
-    # cells of an earlier sweep.toml or an earlier version of a method may lie there too
+    # runs of an earlier sweep.toml or an earlier version of a method may lie there too
     asked = {key for entry in Journal(work).plan()["cells"] for key in entry["keys"]}
-    pack_cells(store, arrays="pack" if publication.arrays else "leave", only=asked)
+    pack_runs(store, arrays="pack" if publication.arrays else "leave", only=asked)
     _copy(work, folder)
     return code == 3
 

@@ -24,15 +24,15 @@ from numpy.typing import NDArray
 from nica_bench.errors import NicaBenchError, UsageError, did_you_mean
 from nica_bench.files.atomic import reason
 from nica_bench.records.parquet import Pack
-from nica_bench.records.record import RECORD_FORMAT, CellSpec, Record, Status
+from nica_bench.records.record import RECORD_FORMAT, TOLD, Record, RunSpec, Status, kind_of, letters_of
 from nica_bench.records.store import Store, StoreError
 
 __all__ = ["Collection", "collect", "machine_of", "open_source"]
 
-_SPEC = frozenset(f.name for f in dataclasses.fields(CellSpec))
+_SPEC = frozenset("init" if f.name == "training_seed" else f.name for f in dataclasses.fields(RunSpec))
 _RECORD = frozenset(f.name for f in dataclasses.fields(Record))
-_OUTLINE = _RECORD | {"format", "key"}
-_TOLD = frozenset(("conditions", "dimension", "oracle", "family"))
+_OUTLINE = _RECORD - {"side_information"} | {"format", "key", "told"}
+_TOLD = frozenset(TOLD)
 _STATUS = {status.value: status for status in Status}
 
 
@@ -104,7 +104,7 @@ class Collection:
             and (not hosts or str(r.provenance.get("host")) in hosts)
         )
         if not kept:
-            raise UsageError("no records are left: no cell has the scenarios, methods and seeds asked for together")
+            raise UsageError("no records are left: no run has the scenarios, methods and seeds asked for together")
         return dataclasses.replace(self, records=kept)
 
 
@@ -112,7 +112,7 @@ def collect(folders: Iterable[Path | str]) -> Collection:
     """Read the records of folders, and of files of packed records.
 
     A file that is no whole record is left out and named in a note, and so is a record of an older schema and a copy of
-    a record under another name. Where two folders hold the same cell, an ok record wins over one that is not, else the
+    a record under another name. Where two folders hold the same run, an ok record wins over one that is not, else the
     first folder's.
 
     Args:
@@ -148,7 +148,7 @@ def collect(folders: Iterable[Path | str]) -> Collection:
     if twice:
         differ = sum(a.scores != b.scores for a, b in twice)
         says = f"{differ} of them differ in their scores" if differ else "all with the same scores"
-        notes.append(f"{len(twice)} cells are in more than one folder, {says}: each counts once")
+        notes.append(f"{len(twice)} runs are in more than one folder, {says}: each counts once")
     with _no_collector():
         ordered = sorted(records.values(), key=_order)
     return Collection(tuple(ordered), stores, tuple(notes))
@@ -166,7 +166,7 @@ def open_source(path: Path | str) -> Store | Pack:
 _FAULTS: dict[str, Callable[[int, str], str]] = {
     "older": lambda n, first: (
         f"{n} records of an older schema are left out (this nica-bench reads format {RECORD_FORMAT}); "
-        f"run their cells again; the first is {first}"
+        f"run their runs again; the first is {first}"
     ),
     "copy": lambda n, first: (
         f"{n} files are copies of records under another name and are not counted twice; the first is {first}"
@@ -177,7 +177,7 @@ _FAULTS: dict[str, Callable[[int, str], str]] = {
 
 def _order(record: Record) -> tuple[str, bool, str, int, int]:
     spec = record.spec
-    return spec.scenario_label, record.kind != "method", spec.method_label, spec.seed, spec.init
+    return spec.scenario_label, record.kind != "method", spec.method_label, spec.seed, spec.training_seed
 
 
 def _read(store: Store, faults: dict[str, list[str]]) -> Iterator[Record]:
@@ -186,7 +186,7 @@ def _read(store: Store, faults: dict[str, list[str]]) -> Iterator[Record]:
     for record in _read_files(store, faults):
         own.add(record.key)
         yield record
-    # Only now: a cell that is packed meanwhile is in the pack before its own file goes.
+    # Only now: a run that is packed meanwhile is in the pack before its own file goes.
     packed = store.pack
     if packed is not None:
         yield from packed.records(without=own)
@@ -194,13 +194,13 @@ def _read(store: Store, faults: dict[str, list[str]]) -> Iterator[Record]:
 
 def _read_files(store: Store, faults: dict[str, list[str]]) -> Iterator[Record]:
     try:
-        names = sorted(n for n in os.listdir(store.cells) if n.endswith(".json") and n[0] != ".")
+        names = sorted(n for n in os.listdir(store.runs) if n.endswith(".json") and n[0] != ".")
     except FileNotFoundError:  # prepared for, but nothing was written yet, or all of it is packed
         return
     except OSError as error:
-        raise StoreError(f"cannot list {store.cells}: {error.strerror}") from error
+        raise StoreError(f"cannot list {store.runs}: {error.strerror}") from error
     for name in names:
-        path = store.cells / name
+        path = store.runs / name
         try:
             with open(path, "rb") as file:
                 value = json.loads(file.read())
@@ -245,14 +245,22 @@ def _taken(value: Any, name: str) -> Record | None:
     # NaN and text in a number's place would spoil a median without a word.
     if not all(v is None or (type(v) in (int, float) and -1e308 < v < 1e308) for v in scores.values()):
         return None
-    if not (type(spec["seed"]) is int and type(spec["init"]) is int and value["kind"] in ("method", "floor")):
+    if not (
+        type(spec["seed"]) is int
+        and type(spec["init"]) is int
+        and value["kind"] in ("method", "floor", "baseline", "reference")
+    ):
         return None
-    cell = object.__new__(CellSpec)
-    cell.__dict__.update(spec, key=value["key"])  # a property that is made once: this is where it keeps its value
+    run = object.__new__(RunSpec)
+    run.__dict__.update(
+        spec, key=value["key"], training_seed=spec["init"]
+    )  # a property that is made once: this is where it keeps its value
     record = object.__new__(Record)
-    record.__dict__.update((field, value[field]) for field in _RECORD)
+    record.__dict__.update((field, value[field]) for field in _RECORD - {"side_information"})
     # A record from before families were has no word of them.
-    record.__dict__.update(told={"family": False, **told}, spec=cell, status=_STATUS[value["status"]])
+    letters = letters_of(told)
+    kind = kind_of(value["kind"], letters)
+    record.__dict__.update(side_information=letters, kind=kind, spec=run, status=_STATUS[value["status"]])
     return record
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 
-from nica_bench.records.record import CellSpec
+from nica_bench.records.record import RunSpec
 
 __all__ = ["command_again"]
 
 
-def command_again(spec: CellSpec, seeds: str, inits: int, *flags: str, made_by: str | None = None) -> str:
-    """The command that makes cells again, for a shell.
+def command_again(spec: RunSpec, seeds: str, training_seeds: int, *flags: str, made_by: str | None = None) -> str:
+    """The command that makes runs again, for a shell.
 
     A record knows the file of a method or scenario by its hash alone, since the path is that of another machine. Such a
     file is METHOD.py or SCENARIO.py, and a comment says which it is.
@@ -33,7 +33,7 @@ def command_again(spec: CellSpec, seeds: str, inits: int, *flags: str, made_by: 
         method = f"./METHOD.py{spec.method_label.removeprefix(spec.method)}"
         files.append(f"METHOD.py: the file whose SHA-256 begins with {digest}")
     parts = ["nica-bench run -s", shlex.quote(scenario), "-m", shlex.quote(method), "--seeds", seeds]
-    parts += ["--inits", str(inits)] if inits > 1 else []
+    parts += ["--training-seeds", str(training_seeds)] if training_seeds > 1 else []
     command = " ".join([*parts, *flags])
     if not files:
         return command

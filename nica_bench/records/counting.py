@@ -1,6 +1,6 @@
-"""Counting cells without reading their records: what a live display and a folder of 100,000 cells need.
+"""Counting runs without reading their records: what a live display and a folder of 100,000 runs need.
 
-The head of a record's file says what the cell is and how it ended: a few hundred bytes, found without parsing. A line
+The head of a record's file says what the run is and how it ended: a few hundred bytes, found without parsing. A line
 break can't be part of a text in JSON, so what is found between them is the field and nothing else. A file that does not
 begin so is parsed whole.
 """
@@ -29,7 +29,7 @@ _SPEC = re.compile(
 
 
 def outlines(store: Store | Pack) -> Iterator[Outline]:
-    """What is known of each cell: its key, labels, seeds and status.
+    """What is known of each run: its key, labels, seeds and status.
 
     Files that are no records are left out, and so is whatever the records say beyond that: this counts, it does not
     check.
@@ -46,7 +46,7 @@ def outlines(store: Store | Pack) -> Iterator[Outline]:
     own: set[str] = set()
     statuses = {status.value.encode(): status for status in Status}
     labels: dict[bytes, str] = {}
-    folder = os.fspath(store.cells)
+    folder = os.fspath(store.runs)
     for key in _keys(folder):
         try:
             number = os.open(f"{folder}/{key}.json", os.O_RDONLY)
@@ -68,14 +68,14 @@ def outlines(store: Store | Pack) -> Iterator[Outline]:
         if outline is not None:
             own.add(key)
             yield outline
-    # Only now: a cell that is packed meanwhile is in the pack before its own file goes.
+    # Only now: a run that is packed meanwhile is in the pack before its own file goes.
     packed = store.pack
     if packed is not None:
         yield from (outline for outline in packed.outlines() if outline.key not in own)
 
 
 def tally(folders: Iterable[Path | str]) -> Mapping[tuple[str, str], Counter[Status]]:
-    """How many cells of each scenario and method there are, by status. A cell in two folders counts once; ok wins.
+    """How many runs of each scenario and method there are, by status. A run in two folders counts once; ok wins.
 
     Args:
         folders: of records, or files of packed ones.

@@ -39,7 +39,7 @@ Check = Callable[[Any, str], Any]  # (value, name of the field) -> converted val
 
 
 class RecordError(NicaBenchError):
-    """A record or a cell's description is malformed; says which field, what was expected and what came."""
+    """A record or a run's description is malformed; says which field, what was expected and what came."""
 
 
 def refuse(where: str, expected: str, got: object) -> NoReturn:

@@ -38,7 +38,7 @@ def read_record_file(path: Path) -> Record:
     try:
         return _read_once(path)
     except (ValueError, RecordError):
-        with locked(path.parent):  # a cell that was being replaced is whole where nobody replaces it
+        with locked(path.parent):  # a run that was being replaced is whole where nobody replaces it
             return _read_once(path)
 
 

@@ -17,10 +17,10 @@ STORE_FORMAT = 1
 """Number of the folder's layout, written to its marker file."""
 
 CELLS = "cells"
-"""Name of the folder of the cells in it."""
+"""Name of the folder of the runs in it."""
 
 RECORD_NAME = re.compile(r"[0-9a-f]{64}\.json")
-"""Names of the cells' records."""
+"""Names of the runs' records."""
 
 _MARKER = "nica-bench.json"
 
@@ -36,7 +36,7 @@ def check_folder(folder: Path, create: bool) -> None:
         UsageError: if it is a file, holds something else or no records, or belongs to a newer nica-bench.
         OSError: if it cannot be read.
     """
-    cells = folder / CELLS
+    runs = folder / CELLS
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file, not a folder: choose another with --out")
     names = os.listdir(folder) if folder.exists() else []
@@ -52,12 +52,12 @@ def check_folder(folder: Path, create: bool) -> None:
     if PACK_NAME in names:
         Pack.open(folder / PACK_NAME)
         return
-    inside = os.listdir(cells) if CELLS in names and cells.is_dir() else []
+    inside = os.listdir(runs) if CELLS in names and runs.is_dir() else []
     if any(map(RECORD_NAME.fullmatch, inside)):
         return
     # A process that is preparing the folder at this moment may have made an empty one and temporary files.
     # Folders of records may stand in one, such as results/sweep in results.
-    ours = [CELLS] if cells.is_dir() else []
+    ours = [CELLS] if runs.is_dir() else []
     ours += [n for n in names if (folder / n / _MARKER).is_file()]
     other = [n for n in names if n not in ours and not is_temporary(n)]
     other += [f"{CELLS}/{n}" for n in inside if not n.startswith(".")]
@@ -73,10 +73,10 @@ def check_folder(folder: Path, create: bool) -> None:
 
 def prepare_folder(folder: Path) -> None:
     """Make what is missing in a folder that was checked, and see that it can be written to. Raises OSError."""
-    cells, marker = folder / CELLS, folder / _MARKER
-    cells.mkdir(parents=True, exist_ok=True)
+    runs, marker = folder / CELLS, folder / _MARKER
+    runs.mkdir(parents=True, exist_ok=True)
     if not marker.exists():
         os.replace(temporary(folder, json.dumps({"format": STORE_FORMAT}).encode()), marker)
         sync_folder(folder)
     # Root ignores permission bits and a read-only disk has its own: only writing shows what is possible.
-    temporary(cells, bytes(4096)).unlink()
+    temporary(runs, bytes(4096)).unlink()

@@ -1,7 +1,7 @@
 """Records of several machines in one folder.
 
 A record is taken as it is, its arrays and weights with it: nothing is averaged, and what the record says of its machine
-and its seconds stays. Where two sources hold one cell with equal scores, one of the records is kept; where the scores
+and its seconds stays. Where two sources hold one run with equal scores, one of the records is kept; where the scores
 differ, neither machine is believed more than the other: the first is kept, and the conflict is told.
 """
 
@@ -26,10 +26,10 @@ _WEIGHTS = "weights"
 
 @dataclass(frozen=True)
 class Conflict:
-    """One cell with two outcomes.
+    """One run with two outcomes.
 
     Args:
-        kept, other: records of the cell; only the first is in the merged folder.
+        kept, other: records of the run; only the first is in the merged folder.
         places: where they come from.
     """
 
@@ -50,10 +50,10 @@ class Merged:
     """What came of a merge.
 
     Args:
-        copied: cells that were copied.
-        same: cells that were there already with the same outcome, or a better one.
-        replaced: cells that had failed, of which a source had a finished record.
-        conflicts: cells whose scores differ.
+        copied: runs that were copied.
+        same: runs that were there already with the same outcome, or a better one.
+        replaced: runs that had failed, of which a source had a finished record.
+        conflicts: runs whose scores differ.
         broken: why a file was left out, by path.
     """
 
@@ -65,9 +65,9 @@ class Merged:
 
 
 def merge(sources: Sequence[Path | str], out: Path | str) -> Merged:
-    """Copy the cells of folders into another.
+    """Copy the runs of folders into another.
 
-    Every cell appears whole or not at all; after a crash the same call goes on. A finished record goes before one that
+    Every run appears whole or not at all; after a crash the same call goes on. A finished record goes before one that
     failed, whichever comes first; of two that failed the first is kept.
 
     Args:
@@ -106,7 +106,7 @@ def merge(sources: Sequence[Path | str], out: Path | str) -> Merged:
 
 
 def _differ(kept: Record, other: Record) -> bool:
-    """Whether two records are of one cell, both finished, with other scores."""
+    """Whether two records are of one run, both finished, with other scores."""
     return kept.status is Status.OK and other.status is Status.OK and kept.scores != other.scores
 
 
@@ -123,7 +123,7 @@ def _records(source: Store | Pack, merged: Merged) -> Iterable[Record]:
 
 
 def _copy(source: Store | Pack, record: Record, store: Store) -> None:
-    """A cell with its arrays and weights; the record comes last."""
+    """A run with its arrays and weights; the record comes last."""
     weights = _folder(source) / _WEIGHTS / f"{record.key}.safetensors"
     try:
         if weights.is_file():
@@ -132,9 +132,7 @@ def _copy(source: Store | Pack, record: Record, store: Store) -> None:
             os.replace(temporary(folder, weights.read_bytes()), folder / weights.name)
             sync_folder(folder)
     except OSError as error:
-        raise StoreError(
-            f"cannot copy {weights} into {store.folder}: {reason(error)}; copied cells are kept"
-        ) from error
+        raise StoreError(f"cannot copy {weights} into {store.folder}: {reason(error)}; copied runs are kept") from error
     try:
         packed = source.packed_arrays(record.key) if isinstance(source, Pack) else source.load(record.key)[1]
     except (OSError, ValueError) as error:

@@ -1,8 +1,8 @@
-"""Packing finished cells: the records of a folder into one Parquet file, and their arrays into archives.
+"""Packing finished runs: the records of a folder into one Parquet file, and their arrays into archives.
 
 Nothing is lost, whenever this is killed: the archive is whole and on the disk before a record says that its arrays are
 in it, the Parquet file is whole and on the disk before it takes the place of the one before, and only then, where that
-was asked for, are the cells' own files removed, each only if it is still the file that was packed.
+was asked for, are the runs' own files removed, each only if it is still the file that was packed.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from nica_bench.records.parquet_layout import columns_of, schema, write_member
 from nica_bench.records.record import Record
 from nica_bench.records.store import Store, StoreError
 
-__all__ = ["MANY_ARRAYS", "Arrays", "Packed", "pack_cells"]
+__all__ = ["MANY_ARRAYS", "Arrays", "Packed", "pack_runs"]
 
 Arrays = Literal["auto", "pack", "leave"]
 
 MANY_ARRAYS = 1000
-"""From this many files of arrays on, `auto` packs them: below, a file a cell is handier and costs nothing."""
+"""From this many files of arrays on, `auto` packs them: below, a file a run is handier and costs nothing."""
 
 _ROWS = 2048  # records in memory at once, and in a row group
 
@@ -41,7 +41,7 @@ class Packed:
 
     Args:
         path: the Parquet file.
-        cells: records in it.
+        runs: records in it.
         new: of these, records that came from files of their own this time.
         arrays: sets of arrays that were packed this time.
         removed: files that were removed.
@@ -49,23 +49,23 @@ class Packed:
     """
 
     path: Path
-    cells: int = 0
+    runs: int = 0
     new: int = 0
     arrays: int = 0
     removed: int = 0
     left: dict[Path, str] = field(default_factory=dict)
 
 
-def pack_cells(store: Store, *, arrays: Arrays = "auto", remove: bool = False, only: Set[str] | None = None) -> Packed:
-    """Pack the cells of a folder, beside what is packed there already. A record of its own goes before a packed one.
+def pack_runs(store: Store, *, arrays: Arrays = "auto", remove: bool = False, only: Set[str] | None = None) -> Packed:
+    """Pack the runs of a folder, beside what is packed there already. A record of its own goes before a packed one.
 
-    Memory does not grow with the size of records or arrays, only (by some hundred bytes) with the number of cells.
+    Memory does not grow with the size of records or arrays, only (by some hundred bytes) with the number of runs.
 
     Args:
-        store: the folder; cells may be written into it meanwhile, and stay.
+        store: the folder; runs may be written into it meanwhile, and stay.
         arrays: put arrays into an archive, leave them in files of their own, or decide by their number.
         remove: remove files that were packed.
-        only: keys of the cells that the file is to hold; None is all that are there.
+        only: keys of the runs that the file is to hold; None is all that are there.
 
     Raises:
         UsageError: if there is nothing to pack, or the present Parquet file cannot be read.
@@ -76,7 +76,7 @@ def pack_cells(store: Store, *, arrays: Arrays = "auto", remove: bool = False, o
         with locked(store.folder):
             _pack(store, result, arrays, remove, only)
     except OSError as error:
-        raise StoreError(f"cannot write {result.path}: {reason(error)}; the cells are left as they were") from error
+        raise StoreError(f"cannot write {result.path}: {reason(error)}; the runs are left as they were") from error
     return result
 
 
@@ -87,12 +87,12 @@ def _pack(store: Store, result: Packed, arrays: Arrays, remove: bool, only: Set[
         keys = [key for key in keys if key in only]
     before = Pack.open(result.path) if result.path.exists() else None
     if before is None and not keys:
-        raise UsageError(f"{store.folder} holds no finished cells to collect")
+        raise UsageError(f"{store.folder} holds no finished runs to collect")
     _clear(store.folder, before)
     into_archive = arrays == "pack" or (arrays == "auto" and len(own_arrays) >= MANY_ARRAYS)
     packed: dict[str, tuple[_Stamp, _Stamp | None]] = {}
     with _written(result.path, into_archive) as writer:
-        # What is new is written first: which of the cells before it takes the place of, is known when it is whole.
+        # What is new is written first: which of the runs before it takes the place of, is known when it is whole.
         for rows in _batches(store, keys, writer, result, packed):
             writer.write(rows)
         if before is not None:
@@ -101,16 +101,16 @@ def _pack(store: Store, result: Packed, arrays: Arrays, remove: bool, only: Set[
                 kept = [key not in packed and (only is None or key in only) for key in there]
                 if any(kept):
                     writer.write_table(table.filter(kept))
-        result.cells, result.arrays = writer.rows, writer.members
+        result.runs, result.arrays = writer.rows, writer.members
     result.new = len(packed)
     if remove:
         result.removed = _remove(store, packed)
 
 
 def _listed(store: Store) -> tuple[list[str], set[str]]:
-    """Keys of the cells that have records of their own, and of those that have files of arrays."""
+    """Keys of the runs that have records of their own, and of those that have files of arrays."""
     found: dict[str, set[str]] = {".json": set(), ".npz": set()}
-    with contextlib.suppress(FileNotFoundError), os.scandir(store.cells) as entries:
+    with contextlib.suppress(FileNotFoundError), os.scandir(store.runs) as entries:
         for entry in entries:
             stem, dot, suffix = entry.name.partition(".")
             if stem and dot + suffix in found:
@@ -205,13 +205,13 @@ def _batches(
 ) -> Iterator[list[tuple[Record, str | None, int | None]]]:
     """Whole records in portions; their arrays go into the archive on the way."""
     rows: list[tuple[Record, str | None, int | None]] = []
-    folder = os.fspath(store.cells)
+    folder = os.fspath(store.runs)
     for key in keys:
         path, npz = f"{folder}/{key}.json", f"{folder}/{key}.npz"
         try:
             stamp = _stamp(path)
             record, content = store.load(key)
-            if not -(2**63) <= max(record.spec.seed, record.spec.init) < 2**63:
+            if not -(2**63) <= max(record.spec.seed, record.spec.training_seed) < 2**63:
                 raise StoreError("its seed is beyond 2**63, which Parquet cannot hold")
             stored, npz_stamp = None, None
             if content is not None:
@@ -240,8 +240,8 @@ def _stamp(path: str) -> _Stamp:
 def _remove(store: Store, packed: dict[str, tuple[_Stamp, _Stamp | None]]) -> int:
     """Remove the files that were packed and are still the same; how many."""
     removed = 0
-    folder = os.fspath(store.cells)
-    with locked(store.cells):  # nobody replaces a cell between the look and the removal
+    folder = os.fspath(store.runs)
+    with locked(store.runs):  # nobody replaces a run between the look and the removal
         for key, (stamp, npz_stamp) in packed.items():
             path, npz = f"{folder}/{key}.json", f"{folder}/{key}.npz"
             with contextlib.suppress(FileNotFoundError):
@@ -252,7 +252,7 @@ def _remove(store: Store, packed: dict[str, tuple[_Stamp, _Stamp | None]]) -> in
                 if npz_stamp is not None and _stamp(npz) == npz_stamp:
                     os.unlink(npz)
                     removed += 1
-    sync_folder(store.cells)
+    sync_folder(store.runs)
     return removed
 
 

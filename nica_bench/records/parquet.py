@@ -28,13 +28,13 @@ PACK_NAME = "records.parquet"
 
 @dataclass(frozen=True)
 class Outline:
-    """What is known of a cell without reading its record whole."""
+    """What is known of a run without reading its record whole."""
 
     key: str
     scenario: str
     method: str
     seed: int
-    init: int
+    training_seed: int
     status: Status
 
 
@@ -98,7 +98,7 @@ class Pack:
 
     @functools.cached_property
     def places(self) -> Mapping[str, tuple[int, int]]:
-        """Row group and row of each cell, by key."""
+        """Row group and row of each run, by key."""
         found: dict[str, tuple[int, int]] = {}
         for group in range(self._file.num_row_groups):
             for i, key in enumerate(Rows(self, group).values("key")):
@@ -112,12 +112,12 @@ class Pack:
         return {name for group in groups for name in Rows(self, group).values("archive") if name}
 
     def outlines(self) -> Iterator[Outline]:
-        """What is known of each cell at once; only the columns it takes are read."""
+        """What is known of each run at once; only the columns it takes are read."""
         names = ["key", "scenario_label", "method_label", "seed", "init", "status"]
         for group in range(self._file.num_row_groups):
             rows = Rows(self, group)
-            for key, scenario, method, seed, init, status in zip(*map(rows.values, names), strict=True):
-                yield Outline(key, scenario, method, seed, init, Status(status))
+            for key, scenario, method, seed, training_seed, status in zip(*map(rows.values, names), strict=True):
+                yield Outline(key, scenario, method, seed, training_seed, Status(status))
 
     def batches(self) -> Iterator[pa.Table]:
         """The rows as they lie, a row group at a time."""
@@ -137,20 +137,20 @@ class Pack:
             yield from Rows(self, group).records(without)
 
     def read(self, key: str) -> Record | None:
-        """The record of a cell, or None where there is none."""
+        """The record of a run, or None where there is none."""
         place = self.places.get(key)
         return None if place is None else next(r for r in Rows(self, place[0]).records(frozenset()) if r.key == key)
 
     def arrays(self, key: str) -> dict[str, NDArray[Any]]:
-        """The arrays of a cell by name; none where it has none. Raises ValueError, OSError or zipfile.BadZipFile."""
+        """The arrays of a run by name; none where it has none. Raises ValueError, OSError or zipfile.BadZipFile."""
         packed = self.packed_arrays(key)
         return {} if packed is None else unpack(packed)
 
     def packed_arrays(self, key: str) -> bytes | None:
-        """The npz of a cell as it was written, or None where it has none.
+        """The npz of a run as it was written, or None where it has none.
 
         Raises:
-            KeyError: if there is no such cell.
+            KeyError: if there is no such run.
             OSError, ValueError: if the npz is not there, or is not the one that the record describes.
         """
         group, i = self.places[key]

@@ -1,6 +1,6 @@
 """How many records lie in one Parquet file.
 
-A row is a record. What identifies a cell and its outcome are columns of their own (`key`, `scenario`, `method_label`,
+A row is a record. What identifies a run and its outcome are columns of their own (`key`, `scenario`, `method_label`,
 `seed`, `status`, ...), so that any Parquet reader can count and filter; every other field of the record is its JSON
 text. Of the provenance the two times stand apart, because the rest is the same in thousands of records and is kept, and
 parsed, once. Arrays lie beside the file in ZIP archives whose members are the npz files, stored as they were; `archive`
@@ -78,7 +78,10 @@ def columns_of(records: Iterable[tuple[Record, str | None, int | None]]) -> pa.R
     for record, archive, offset in records:
         spec, made = record.spec, dict(record.provenance)
         times = {name: made.pop(name) for name in TIMES if isinstance(made.get(name), str)}
-        row: dict[str, Any] = {name: getattr(spec, name) for name in (*NAMES, *NUMBERS)}
+        row: dict[str, Any] = {name: getattr(spec, name) for name in NAMES} | {
+            "seed": spec.seed,
+            "init": spec.training_seed,
+        }
         row |= {name: _text(getattr(spec, name)) for name in PARAMETERS}
         row |= {name: str(getattr(record, name)) for name in TEXTS}
         row |= {name: _text(made if name == "provenance" else getattr(record, name)) for name in JSON}

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nica_bench.records.parquet_layout import JSON, NAMES, NUMBERS, PARAMETERS, TEXTS, TIMES
-from nica_bench.records.record import CellSpec, Record, Status
+from nica_bench.records.record import Record, RunSpec, Status, kind_of, letters_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["PackedRecord", "Rows", "Source"]
 
-_SHARED = frozenset(("told", "notes", "provenance", *PARAMETERS))
+_SHARED = frozenset(("side_information", "told", "notes", "provenance", *PARAMETERS))
 """Texts that many records have in common: parsed once each."""
 _FEW = frozenset((*NAMES, *TEXTS, *_SHARED, "archive")) - {"key"}
 """Columns with few different texts: these are made once each."""
@@ -66,7 +66,7 @@ class PackedRecord(Record):
         return made
 
     def packed_arrays(self) -> bytes | None:
-        """The npz of the cell as it was written, or None; OSError and ValueError as from `Pack.packed_arrays`."""
+        """The npz of the run as it was written, or None; OSError and ValueError as from `Pack.packed_arrays`."""
         rows, i = self.__dict__["_place"]
         content: bytes | None = rows.packed_arrays(i)
         return content
@@ -128,8 +128,9 @@ class Rows:
     def records(self, without: Container[str]) -> Iterator[Record]:
         """The records, but those whose keys are to be left out."""
         # a class that checks its fields again would take longer than reading them: they were checked when written
-        in_spec = [f.name for f in dataclasses.fields(CellSpec)]
-        columns = [self._parsed(name) if name in PARAMETERS else self.values(name) for name in in_spec]
+        in_spec = [f.name for f in dataclasses.fields(RunSpec)]
+        stored = ["init" if name == "training_seed" else name for name in in_spec]
+        columns = [self._parsed(name) if name in PARAMETERS else self.values(name) for name in stored]
         by_text = {status.value: status for status in Status}
         heads = zip(map(by_text.__getitem__, self.values("status")), *map(self.values, TEXTS[1:]), strict=True)
         names = (*in_spec, "key")
@@ -137,14 +138,15 @@ class Rows:
         for i, (values, (status, kind, message)) in enumerate(rows):
             if values[-1] in without:
                 continue
-            spec = object.__new__(CellSpec)
+            spec = object.__new__(RunSpec)
             spec.__dict__.update(zip(names, values, strict=True))
             record = object.__new__(PackedRecord)
+            kind = kind_of(kind, self.fields("side_information")[i]) if kind == "floor" else kind
             record.__dict__.update(spec=spec, status=status, kind=kind, message=message, _place=(self, i))
             yield record
 
     def packed_arrays(self, i: int) -> bytes | None:
-        """The content of the npz of the cell in a row.
+        """The content of the npz of the run in a row.
 
         Raises:
             OSError, ValueError: if it is not there, or is not the one that the record describes.
@@ -185,6 +187,8 @@ class Rows:
         return found
 
     def _made(self, name: str) -> list[Any]:
+        if name == "side_information" and name not in self._source.columns:
+            return [letters_of(told) for told in self._parsed("told")]
         if name not in self._source.columns:
             made = next(f for f in dataclasses.fields(Record) if f.name == name)
             factory = made.default_factory

@@ -31,9 +31,9 @@ def provenance(command: Sequence[str], device: str, threads: int, started: float
 
     Args:
         command: the command line, one string an argument.
-        device: where the cell was computed, such as 'cpu' or 'cuda:0 (NVIDIA H100)'.
+        device: where the run was computed, such as 'cpu' or 'cuda:0 (NVIDIA H100)'.
         threads: number of threads it was allowed.
-        started: when the cell was begun, seconds since 1970 as from `time.time()`.
+        started: when the run was begun, seconds since 1970 as from `time.time()`.
 
     Returns:
         'nica_bench' (version), 'git' ('commit' and 'dirty', or None where the package is not in a checkout),
@@ -87,7 +87,7 @@ def checkout(folder: Path) -> tuple[str | None, bool | None]:
 
 
 def peak_memory_bytes() -> int:
-    """Largest resident memory that this process has had so far, in bytes; it never falls, whatever cell is running."""
+    """Largest resident memory that this process has had so far, in bytes; it never falls, whatever run is running."""
     if sys.platform == "linux":
         # ru_maxrss survives exec, so that of a worker begins with its parent's peak; VmHWM belongs to the process.
         try:

@@ -1,4 +1,4 @@
-"""What came of a cell, and its JSON."""
+"""What came of a run, and its JSON."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, Self
 
+from nica_bench.dataset import checked_side_information
+from nica_bench.errors import ContractError
 from nica_bench.records.fields import (
     RecordError,
     boolean,
@@ -26,16 +28,33 @@ from nica_bench.records.fields import (
     text,
     texts,
 )
-from nica_bench.records.spec import CellSpec
+from nica_bench.records.spec import RunSpec
 
-__all__ = ["RECORD_FORMAT", "CellSpec", "Record", "RecordError", "Status"]
+__all__ = ["RECORD_FORMAT", "Record", "RecordError", "RunSpec", "Status"]
 
 RECORD_FORMAT = 1
 """Number of the JSON layout; raised when an older nica-bench could misread a record."""
 
 
+TOLD = {"conditions": "u", "dimension": "n", "family": "f", "oracle": "z"}
+"""Names that the file has for letters of side information."""
+
+
+def letters_of(told: Any) -> str:
+    """Side information from what the file says of it; a record from before families were has no word of them."""
+    told = exactly({"family": False, **mapping(told, "told")}, "told", checks=dict.fromkeys(TOLD, boolean))
+    return "".join(letter for key, letter in TOLD.items() if told[key])
+
+
+def kind_of(kind: str, side_information: str) -> str:
+    """The kind of a method from the file's word for it."""
+    if kind == "floor":
+        return "reference" if "z" in side_information else "baseline"
+    return kind
+
+
 class Status(StrEnum):
-    """Outcome of a cell."""
+    """Outcome of a run."""
 
     OK = "ok"
     SKIPPED = "skipped"
@@ -46,11 +65,11 @@ class Status(StrEnum):
     KILLED = "killed"
 
 
-def _told(value: Any, where: str) -> dict[str, bool]:
-    """What a method was told; a record from before families were has no word of them."""
-    if isinstance(value, Mapping):
-        value = {"family": False, **value}
-    return exactly(value, where, checks=dict.fromkeys(("conditions", "dimension", "oracle", "family"), boolean))
+def _side_information(value: Any, where: str) -> str:
+    try:
+        return checked_side_information(value)
+    except ContractError as error:
+        raise RecordError(f"record field '{where}': {error}") from error
 
 
 def _score(value: Any, where: str) -> float | None:
@@ -62,16 +81,15 @@ _arrays = partial(exactly, checks={"file": string, "bytes": integer, "sha256": d
 
 @dataclass(frozen=True)
 class Record:
-    """Outcome of one cell. Fields are checked and converted to JSON's own types when a record is made.
+    """Outcome of one run. Fields are checked and converted to JSON's own types when a record is made.
 
     Args:
-        spec: the cell.
+        spec: the run.
         status: its outcome, a `Status` or its value.
-        told: what the method was told: 'conditions', 'dimension', 'oracle' and 'family', true or false; the last is
-            false where it is missing.
+        side_information: what the method was given beside x, letters of `nica_bench.dataset.SIDE_INFORMATION`.
         message: why the status is not ok; empty otherwise.
         notes: remarks on the outcome that don't change its status.
-        kind: 'method', or 'floor' for a baseline that every table carries.
+        kind: 'method', or 'baseline' for a baseline that every table carries.
         truth: what the scenario drew.
         difficulty: measures of the mixing, by name.
         scores: metrics by name, finite numbers, or None for one that is not applicable.
@@ -87,9 +105,9 @@ class Record:
         RecordError: if a field has a wrong type or a score is not finite.
     """
 
-    spec: CellSpec
+    spec: RunSpec
     status: Status
-    told: dict[str, bool]
+    side_information: str
     message: str = ""
     notes: list[str] = field(default_factory=list)
     kind: str = "method"
@@ -103,11 +121,22 @@ class Record:
     arrays: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.spec, CellSpec):
-            refuse("spec", "a CellSpec", self.spec)
+        if not isinstance(self.spec, RunSpec):
+            refuse("spec", "a RunSpec", self.spec)
         convert(self, "", status=partial(string, pattern="|".join(Status), expected="one of " + ", ".join(Status)))
-        convert(self, "", kind=partial(string, pattern="method|floor", expected="'method' or 'floor'"))
-        convert(self, "", status=lambda value, _: Status(value), told=_told, message=text, notes=texts)
+        convert(
+            self,
+            "",
+            kind=partial(string, pattern="method|baseline|reference", expected="'method', 'baseline' or 'reference'"),
+        )
+        convert(
+            self,
+            "",
+            status=lambda value, _: Status(value),
+            side_information=_side_information,
+            message=text,
+            notes=texts,
+        )
         convert(self, "", truth=lenient, training=lenient, cost=lenient, provenance=lenient)
         convert(self, "", difficulty=partial(mapping, item=partial(number, null=True)))
         convert(self, "", scores=partial(mapping, item=_score), dimensions=partial(mapping, item=integer))
@@ -116,7 +145,7 @@ class Record:
 
     @property
     def key(self) -> str:
-        """The key of the cell."""
+        """The key of the run."""
         return self.spec.key
 
     @property
@@ -127,6 +156,8 @@ class Record:
     def to_json(self) -> dict[str, Any]:
         """The record as JSON values, with its format number and key."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "spec"}
+        values["told"] = {key: letter in self.side_information for key, letter in TOLD.items()}
+        del values["side_information"]
         return {"format": RECORD_FORMAT, "key": self.key, "spec": self.spec.to_json(), **plain(values, "record")}
 
     @classmethod
@@ -145,8 +176,11 @@ class Record:
         if version > RECORD_FORMAT:
             raise RecordError(f"record has format {version}, this nica-bench reads {RECORD_FORMAT}: update nica-bench")
         names = [f.name for f in dataclasses.fields(cls)]
-        values = raw(obj, "record", ["format", "key", *names])
-        values["spec"] = CellSpec.from_json(values["spec"])
+        values = raw(obj, "record", ["format", "key", *("told" if n == "side_information" else n for n in names)])
+        values["side_information"] = letters_of(values.pop("told"))
+        if values["kind"] == "floor":
+            values["kind"] = kind_of(values["kind"], values["side_information"])
+        values["spec"] = RunSpec.from_json(values["spec"])
         record = cls(**{name: values[name] for name in names})
         if values["key"] != record.key:
             refuse("key", f"the spec's, {record.key}", values["key"])

@@ -1,4 +1,4 @@
-"""What one cell is, and the key that its record is found by."""
+"""What one run is, and the key that its record is found by."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from typing import Any, Self
 
 from nica_bench.records.fields import convert, integer, mapping, plain, raw, string, text
 
-__all__ = ["CellSpec"]
+__all__ = ["RunSpec"]
+
+
+_NAMES = {"training_seed": "init"}
+"""Names in the file where they are not those of the fields: the key is made of them."""
 
 
 @dataclass(frozen=True, eq=False)
-class CellSpec:
-    """One cell: everything that its numbers depend on. Two specs are equal where their keys are.
+class RunSpec:
+    """One run: everything that its numbers depend on. Two specs are equal where their keys are.
 
     Args:
         scenario, method: base names, such as 'gauss-2of10' and 'ivae'.
@@ -39,14 +43,14 @@ class CellSpec:
     method_parameters: Mapping[str, Any]
     method_version: str
     seed: int
-    init: int
+    training_seed: int
     scenario_label: str = ""
     method_label: str = ""
 
     def __post_init__(self) -> None:
         convert(self, "spec.", scenario=string, scenario_parameters=mapping, scenario_version=string)
         convert(self, "spec.", method=string, method_parameters=mapping, method_version=string)
-        convert(self, "spec.", seed=integer, init=integer, scenario_label=text, method_label=text)
+        convert(self, "spec.", seed=integer, training_seed=integer, scenario_label=text, method_label=text)
         object.__setattr__(self, "scenario_label", self.scenario_label or self.scenario)
         object.__setattr__(self, "method_label", self.method_label or self.method)
 
@@ -66,16 +70,17 @@ class CellSpec:
         return self.key[:12]
 
     def __eq__(self, other: object) -> bool:
-        return self.key == other.key if isinstance(other, CellSpec) else NotImplemented
+        return self.key == other.key if isinstance(other, RunSpec) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(self.key)
 
     def to_json(self) -> dict[str, Any]:
         """All fields as JSON values."""
-        return {f.name: plain(getattr(self, f.name), f.name) for f in dataclasses.fields(self)}
+        return {_NAMES.get(f.name, f.name): plain(getattr(self, f.name), f.name) for f in dataclasses.fields(self)}
 
     @classmethod
     def from_json(cls, obj: Any) -> Self:
         """The inverse of `to_json`. Raises RecordError where a field is missing, unknown or of a wrong type."""
-        return cls(**raw(obj, "spec", [f.name for f in dataclasses.fields(cls)]))
+        values = raw(obj, "spec", [_NAMES.get(f.name, f.name) for f in dataclasses.fields(cls)])
+        return cls(**{f.name: values[_NAMES.get(f.name, f.name)] for f in dataclasses.fields(cls)})

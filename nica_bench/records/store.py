@@ -1,10 +1,10 @@
 """A folder of records that survives whatever happens to the processes that write it.
 
-`<folder>/cells/<key>.json` is the record of a cell and `<key>.npz` its arrays, where it has some. A file appears under
-its name only when it is whole and on the disk; the record comes last, so that a cell is there when its record is.
+`<folder>/cells/<key>.json` is the record of a run and `<key>.npz` its arrays, where it has some. A file appears under
+its name only when it is whole and on the disk; the record comes last, so that a run is there when its record is.
 `<folder>/weights/<key>.safetensors` has a trained model's weights where they were kept, and `<folder>/checkpoints` the
 states of fits that are not finished.
-Cells that were packed (`nica_bench.records.packing`) are in `<folder>/records.parquet`; a record file takes precedence.
+Runs that were packed (`nica_bench.records.packing`) are in `<folder>/records.parquet`; a record file takes precedence.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _CHECKPOINTS = "checkpoints"
 
 
 class StoreError(NicaBenchError):
-    """A cell cannot be written or read; names the file and the reason."""
+    """A run cannot be written or read; names the file and the reason."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Store:
         return store
 
     @property
-    def cells(self) -> Path:
+    def runs(self) -> Path:
         """The folder of the records."""
         return self.folder / CELLS
 
@@ -102,27 +102,25 @@ class Store:
         return Pack.open(path) if path.exists() else None
 
     def checkpoint(self, keys: Sequence[str]) -> Path:
-        """The file for the state of a fit of one cell, or of several at once, by their keys."""
+        """The file for the state of a fit of one run, or of several at once, by their keys."""
         name = keys[0] if len(keys) == 1 else hashlib.sha256("\n".join(keys).encode()).hexdigest()
         return self.folder / _CHECKPOINTS / f"{name}.safetensors"
 
     def weights(self, key: str) -> dict[str, NDArray[Any]]:
-        """The weights of a cell by name.
+        """The weights of a run by name.
 
         Raises:
-            StoreError: if none were kept, or the file is broken or that of another cell.
+            StoreError: if none were kept, or the file is broken or that of another run.
         """
         path = self._weights_path(key)
         try:
             arrays, found = read_tensors(path)
         except FileNotFoundError:
-            raise StoreError(f"{path} does not exist: no weights were kept of this cell") from None
+            raise StoreError(f"{path} does not exist: no weights were kept of this run") from None
         except TensorFileError as error:
             raise StoreError(str(error)) from error
         if found.get("key") != key:
-            raise StoreError(
-                f"{path}: expected the weights of cell {key}, found those of {found.get('key', 'no cell')}"
-            )
+            raise StoreError(f"{path}: expected the weights of run {key}, found those of {found.get('key', 'no cell')}")
         return arrays
 
     def write(
@@ -131,7 +129,7 @@ class Store:
         arrays: Mapping[str, NDArray[Any]] | None = None,
         weights: Mapping[str, NDArray[Any]] | None = None,
     ) -> Record:
-        """Write a cell in place of what is there under its key. Safe where several processes write at once.
+        """Write a run in place of what is there under its key. Safe where several processes write at once.
 
         Args:
             record: its field `arrays` is not looked at.
@@ -159,7 +157,7 @@ class Store:
         return record
 
     def put(self, record: Record, packed: bytes | None, weights: Mapping[str, NDArray[Any]] | None = None) -> None:
-        """Write a cell as it was in another store.
+        """Write a run as it was in another store.
 
         Args:
             record: with its field `arrays` as it is to be.
@@ -174,14 +172,14 @@ class Store:
         waiting: list[Path] = []
         try:
             # All that needs space on the disk is done before anything that others see is touched. Weights are not
-            # part of the record: with old weights and no record, or new ones, the cell is computed again.
+            # part of the record: with old weights and no record, or new ones, the run is computed again.
             if weights:
                 write_tensors(self._weights_path(record.key), weights, {"key": record.key})
             if packed:
-                waiting.append(temporary(self.cells, packed))
-            waiting.append(temporary(self.cells, text.encode()))
-            with locked(self.cells):
-                # Between the renames below, a kill must leave a missing cell, not old numbers with new arrays.
+                waiting.append(temporary(self.runs, packed))
+            waiting.append(temporary(self.runs, text.encode()))
+            with locked(self.runs):
+                # Between the renames below, a kill must leave a missing run, not old numbers with new arrays.
                 if packed or npz.exists():
                     path.unlink(missing_ok=True)
                 if packed:
@@ -189,16 +187,16 @@ class Store:
                 else:
                     npz.unlink(missing_ok=True)
                 os.replace(waiting[-1], path)
-            sync_folder(self.cells)
+            sync_folder(self.runs)
         except OSError as error:
-            raise StoreError(f"cannot write {path}: {reason(error)}; finished cells are kept") from error
+            raise StoreError(f"cannot write {path}: {reason(error)}; finished runs are kept") from error
         finally:
             for leftover in waiting:
                 with contextlib.suppress(OSError):
                     leftover.unlink(missing_ok=True)
 
     def read(self, key: str) -> Record:
-        """The record of a cell. Raises StoreError where there is none or it is broken."""
+        """The record of a run. Raises StoreError where there is none or it is broken."""
         path = self._path(key)
         try:
             return read_record_file(path)
@@ -212,10 +210,10 @@ class Store:
             raise StoreError(f"{path} is broken: {reason(error)}") from error
 
     def arrays(self, key: str) -> dict[str, NDArray[Any]]:
-        """The arrays of a cell by name; none where it has none.
+        """The arrays of a run by name; none where it has none.
 
         Raises:
-            StoreError: if the cell is missing or broken, or its arrays are not those that its record describes.
+            StoreError: if the run is missing or broken, or its arrays are not those that its record describes.
         """
         packed = self.load(key)[1]
         try:
@@ -224,10 +222,10 @@ class Store:
             raise StoreError(f"{self._path(key, '.npz')} is broken: {reason(error)}") from error
 
     def load(self, key: str) -> tuple[Record, bytes | None]:
-        """The record of a cell and the content of its npz, None where it has no arrays.
+        """The record of a run and the content of its npz, None where it has no arrays.
 
         Raises:
-            StoreError: if the cell is missing or broken, or its arrays are not those that its record describes.
+            StoreError: if the run is missing or broken, or its arrays are not those that its record describes.
         """
         record = self.read(key)
         if record.arrays is None:
@@ -237,7 +235,7 @@ class Store:
             if isinstance(record, PackedRecord):
                 return record, record.packed_arrays()
             packed = path.read_bytes()
-            if self.read(key).arrays != record.arrays:  # the cell was replaced meanwhile
+            if self.read(key).arrays != record.arrays:  # the run was replaced meanwhile
                 return self.load(key)
             if hashlib.sha256(packed).hexdigest() != record.arrays["sha256"]:
                 raise ValueError("its SHA-256 is not the one in the record")
@@ -249,14 +247,14 @@ class Store:
         """Read records. Of arrays only the size is checked; files that vanish meanwhile are left out.
 
         Args:
-            keys: of the cells to read, in this order; None reads all that are there, in the order of their keys.
+            keys: of the runs to read, in this order; None reads all that are there, in the order of their keys.
 
         Raises:
             StoreError: if the folder cannot be listed.
         """
         scan = Scan()
         wanted = None if keys is None else dict.fromkeys(keys)
-        paths = [self.cells / name for name in self._names()] if wanted is None else map(self._path, wanted)
+        paths = [self.runs / name for name in self._names()] if wanted is None else map(self._path, wanted)
         for path in paths:
             try:
                 record = read_record_file(path)
@@ -265,7 +263,7 @@ class Store:
                 continue
             except (OSError, ValueError, RecursionError, RecordError) as error:
                 scan.broken[path] = reason(error)
-        # Only now: a cell that is packed meanwhile is in the pack before its own file goes.
+        # Only now: a run that is packed meanwhile is in the pack before its own file goes.
         packed = self.pack
         if packed is not None:
             found = {r.key: r for r in packed.records(without=scan.records.keys()) if wanted is None or r.key in wanted}
@@ -275,13 +273,13 @@ class Store:
         return scan
 
     def find(self, prefix: str) -> str:
-        """The key of the one cell whose key begins so.
+        """The key of the one run whose key begins so.
 
         Args:
             prefix: 4 to 64 hexadecimal digits.
 
         Raises:
-            UsageError: if there is no such cell or there are several, or the prefix is too short.
+            UsageError: if there is no such run or there are several, or the prefix is too short.
         """
         if not re.fullmatch(r"[0-9a-fA-F]{4,64}", prefix):
             raise UsageError(f"a key is given by its first 4 to 64 hexadecimal digits, got '{prefix}'")
@@ -290,15 +288,15 @@ class Store:
         keys = sorted(own.union(packed.places if packed else ()))
         found = [key for key in keys if key.startswith(prefix.lower())]
         if not found:
-            raise UsageError(f"no cell in {self.folder} has a key that begins with '{prefix}' ({len(keys)} cells)")
+            raise UsageError(f"no run in {self.folder} has a key that begins with '{prefix}' ({len(keys)} runs)")
         if len(found) > 1:
             some = ", ".join(key[:12] for key in found[:5]) + (", ..." if len(found) > 5 else "")
-            raise UsageError(f"{len(found)} cells have a key that begins with '{prefix}': {some}")
+            raise UsageError(f"{len(found)} runs have a key that begins with '{prefix}': {some}")
         return found[0]
 
     def clean(self) -> int:
         """Remove what killed processes left half-written an hour ago or longer; the number of files removed."""
-        folders = [self.folder, self.cells, self.folder / _WEIGHTS, self.folder / _CHECKPOINTS]
+        folders = [self.folder, self.runs, self.folder / _WEIGHTS, self.folder / _CHECKPOINTS]
         return sum(remove_stale(folder) for folder in folders)
 
     def _weights_path(self, key: str) -> Path:
@@ -307,12 +305,12 @@ class Store:
     def _path(self, key: str, suffix: str = ".json") -> Path:
         if not RECORD_NAME.fullmatch(key + ".json"):
             raise StoreError(f"a key has 64 hexadecimal digits, got '{key}'")
-        return self.cells / (key + suffix)
+        return self.runs / (key + suffix)
 
     def _names(self) -> list[str]:
         try:
-            return sorted(name for name in os.listdir(self.cells) if name.endswith(".json") and name[0] != ".")
+            return sorted(name for name in os.listdir(self.runs) if name.endswith(".json") and name[0] != ".")
         except FileNotFoundError:  # prepared for, but nothing was written yet
             return []
         except OSError as error:
-            raise StoreError(f"cannot list {self.cells}: {reason(error)}") from error
+            raise StoreError(f"cannot list {self.runs}: {reason(error)}") from error

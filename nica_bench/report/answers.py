@@ -37,9 +37,9 @@ def _by_mcc(block: Block) -> str:
     estimate, series, outcomes = max(ranked, key=lambda entry: entry[0].value)
     ends = (None, None) if estimate.single else (estimate.low, estimate.high)
     text = f"{block.scenario}: {series.method} has the best median mcc, {bracket(estimate.value, *ends)}"
-    if outcomes.floor is not None:
-        way = "above" if estimate.value > outcomes.floor.level else "not above"
-        text += f", {way} its floor {outcomes.floor.method} at {number(outcomes.floor.level)}"
+    if outcomes.baseline is not None:
+        way = "above" if estimate.value > outcomes.baseline.level else "not above"
+        text += f", {way} its baseline {outcomes.baseline.method} at {number(outcomes.baseline.level)}"
     sure = best_of(block, mcc) == series.method
     return text + (
         "; it beats every rival in the paired test."

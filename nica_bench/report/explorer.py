@@ -145,7 +145,7 @@ def _origin(record: Record, sliders: int, codes: int, weights: int) -> str:
     torch = (made.get("versions") or {}).get("torch") or "unknown"
     return (
         f"{spec.method_label} (version {spec.method_version}) on {spec.scenario_label} (version "
-        f"{spec.scenario_version}), data seed {spec.seed}, initialisation {spec.init}, made by nica-bench "
+        f"{spec.scenario_version}), data seed {spec.seed}, initialisation {spec.training_seed}, made by nica-bench "
         f"{made.get('nica_bench') or 'unknown'} ({commit}), torch {torch}. The page holds its {weights:,} weights, to "
         f"half precision, and decodes by itself. A slider moves one of the {sliders} leading of {codes} codes, by the "
         "method's own ranking, from -3 to +3 standard deviations of the class; the sd beside it is that of the code "

@@ -89,9 +89,9 @@ def _title(blocks: Sequence[Block]) -> str:
 def _facts(collection: Collection, blocks: Sequence[Block]) -> list[dict[str, Any]]:
     lost = sum(r.status is not Status.OK for r in collection.records)
     methods = {s.method for b in blocks for s in b.series if s.is_method}
-    floors = {s.method for b in blocks for s in b.series if not s.is_method}
+    baselines = {s.method for b in blocks for s in b.series if not s.is_method}
     counts = [
-        (len(blocks), "scenario"), (len(methods), "method"), (len(floors), "floor or bound"),
+        (len(blocks), "scenario"), (len(methods), "method"), (len(baselines), "baseline or bound"),
         (len({(b.scenario, seed) for b in blocks for seed in b.seeds}), "dataset"), (len(collection.records), "record"),
     ]  # fmt: skip
     facts = [{"number": n, "name": name if n == 1 else _plural(name)} for n, name in counts]
@@ -99,7 +99,7 @@ def _facts(collection: Collection, blocks: Sequence[Block]) -> list[dict[str, An
 
 
 def _plural(name: str) -> str:
-    return "floors and bounds" if name.startswith("floor") else name + "s"
+    return "baselines and bounds" if name.startswith("baseline") else name + "s"
 
 
 def _explorers(

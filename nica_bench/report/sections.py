@@ -79,7 +79,7 @@ def part_of(collection: Collection, blocks: Sequence[Block], *, blind: bool) -> 
 def scores_section(collection: Collection) -> Section:
     """The overview of each scenario."""
     tables, _ = table_kind("scores").build(collection, Query())
-    section = Section("scores", "Scores", "A row a method; floors and bounds stand apart. Headings sort.")
+    section = Section("scores", "Scores", "A row a method; baselines and bounds stand apart. Headings sort.")
     section.parts = [Part(table.title, html_table(table)) for table in tables]
     return section
 
@@ -171,10 +171,10 @@ def versions_section(collection: Collection) -> Section:
     columns.append(Column("records", lambda r: str(r["records"]), lambda r: r["records"]))
     rows = [{**dict(zip(names, key, strict=True)), "records": count} for key, count in counts.most_common()]
     seeds = seed_text([r.spec.seed for r in collection.records])
-    inits = seed_text([r.spec.init for r in collection.records])
+    training_seeds = seed_text([r.spec.training_seed for r in collection.records])
     times = sorted(str(time) for r in collection.records if (time := r.provenance.get("ended"))) or ["unknown"]
     caption = (
-        f"Data seeds {seeds}, initialisation seeds {inits}. Records ended between {times[0][:19]} and "
+        f"Data seeds {seeds}, initialisation seeds {training_seeds}. Records ended between {times[0][:19]} and "
         f"{times[-1][:19]} UTC. + after a commit: the code had uncommitted changes."
     )
     return Section(
@@ -184,9 +184,9 @@ def versions_section(collection: Collection) -> Section:
 
 KNOWN = (
     "The headline mcc is over a method's own top n codes; the match and the signs are learned on validation data and "
-    "scored on test data. Intervals are 95 % percentile bootstraps over datasets, shares have Wilson intervals. A cell "
-    "that failed, or that other methods have and this one lacks, scores the floor (never more than the method's own "
-    "worst), is no success, and is counted. The floor is the best method that is told no more and learns nothing; adj "
+    "scored on test data. Intervals are 95 % percentile bootstraps over datasets, shares have Wilson intervals. A run "
+    "that failed, or that other methods have and this one lacks, scores the baseline (never more than the method's own "
+    "worst), is no success, and is counted. The baseline is the best one that is given no more side information; adj "
     "is how much of the way from it to 1 is gone."
 )
 UNKNOWN = (

@@ -64,7 +64,7 @@ def score_without_latents(
     """
     scores = score_blind(
         importance,
-        knows_dimension=method.knows_dimension,
+        knows_dimension="n" in method.side_information,
         heldout_loss=fitted.heldout_loss if fitted.loss is None else _loss(method, fitted, test, streams),
         history=fitted.history,
         published=data.truth.get("paper_latents"),
@@ -95,7 +95,7 @@ def _loss(method: Method, fitted: Fitted, test: Split, streams: Streams) -> floa
     """Loss of the test images with `IMAGE_NOISE`, the same for all methods whatever theirs; None where not finite."""
     assert fitted.loss is not None, "the caller has looked"
     x = with_image_noise(test.x, streams.numpy("evaluation noise of the loss"))
-    value = fitted.loss(x, test.u if method.uses_conditions else None)
+    value = fitted.loss(x, test.u if "u" in method.side_information else None)
     return value if np.isfinite(value) else None
 
 
@@ -112,7 +112,7 @@ def _encode(method: Method, fitted: Fitted, split: Split, generator: np.random.G
 
 def _sees_labels(method: Method, fitted: Fitted, data: Dataset, test: Split) -> bool:
     """Whether the codes of some images change when they are given other labels."""
-    if not method.uses_conditions:
+    if "u" not in method.side_information:
         return False
     few = Split(test.x[:100].copy(), test.u[:100].copy())
     other = Split(few.x, (few.u + 1) % data.conditions)

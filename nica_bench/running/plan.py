@@ -1,4 +1,4 @@
-"""The plan of a run: its cells, what is there already, and the groups in which the rest is trained."""
+"""The plan of a run: its runs, what is there already, and the groups in which the rest is trained."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.method import Method
 from nica_bench.parameters import values_of
-from nica_bench.records.record import CellSpec, Record, Status
+from nica_bench.records.record import Record, RunSpec, Status
 from nica_bench.scenario import Scenario
 
 __all__ = [
-    "Cell",
     "Group",
+    "Run",
     "check_names",
     "fitting",
     "grouped",
-    "make_cells",
+    "make_runs",
     "parse_seeds",
     "parse_statuses",
     "pending",
@@ -31,18 +31,18 @@ _MANY = 10_000_000
 
 
 @dataclass(frozen=True)
-class Cell:
+class Run:
     """One (scenario, data seed, method, initialisation seed)."""
 
     scenario: Scenario
     method: Method
     seed: int
-    init: int
+    training_seed: int
 
     @property
-    def spec(self) -> CellSpec:
-        """What identifies the cell; its key is the record's file name."""
-        return CellSpec(
+    def spec(self) -> RunSpec:
+        """What identifies the run; its key is the record's file name."""
+        return RunSpec(
             scenario=self.scenario.name,
             scenario_parameters=values_of(self.scenario),
             scenario_version=self.scenario.version,
@@ -50,7 +50,7 @@ class Cell:
             method_parameters=values_of(self.method),
             method_version=self.method.version,
             seed=self.seed,
-            init=self.init,
+            training_seed=self.training_seed,
             scenario_label=self.scenario.label,
             method_label=self.method.label,
         )
@@ -58,20 +58,20 @@ class Cell:
 
 @dataclass(frozen=True)
 class Group:
-    """Cells of one scenario and method that one worker takes: at once where the method can, else one by one."""
+    """Runs of one scenario and method that one worker takes: at once where the method can, else one by one."""
 
-    cells: tuple[Cell, ...]
+    runs: tuple[Run, ...]
 
     @property
     def label(self) -> str:
         """`gin on gauss-2of10`."""
-        first = self.cells[0]
+        first = self.runs[0]
         return f"{first.method.label} on {first.scenario.label}"
 
     @property
     def together(self) -> bool:
-        """Whether the cells are fitted at once."""
-        return self.cells[0].method.replicated
+        """Whether the runs are fitted at once."""
+        return self.runs[0].method.replicated
 
 
 def parse_seeds(text: str, what: str = "seeds") -> list[int]:
@@ -125,24 +125,30 @@ def seeds_text(seeds: Iterable[int]) -> str:
     return ",".join(str(low) if high == low + 1 else f"{low}:{high}" for low, high in runs)
 
 
-def make_cells(
-    scenarios: Iterable[Scenario], methods: Sequence[Method], seeds: Sequence[int], inits: int
-) -> list[Cell]:
-    """All cells, method by method."""
-    return [Cell(s, m, seed, init) for s in scenarios for m in methods for seed in seeds for init in range(inits)]
+def make_runs(
+    scenarios: Iterable[Scenario], methods: Sequence[Method], seeds: Sequence[int], training_seeds: int
+) -> list[Run]:
+    """All runs, method by method."""
+    return [
+        Run(s, m, seed, training_seed)
+        for s in scenarios
+        for m in methods
+        for seed in seeds
+        for training_seed in range(training_seeds)
+    ]
 
 
-def pending(cells: Iterable[Cell], records: dict[str, Record], retry: set[Status], force: bool) -> list[Cell]:
-    """The cells to be computed: those with no record, killed from outside, or asked for again."""
+def pending(runs: Iterable[Run], records: dict[str, Record], retry: set[Status], force: bool) -> list[Run]:
+    """The runs to be computed: those with no record, killed from outside, or asked for again."""
     again = retry | {Status.KILLED}
-    return [c for c in cells if force or (r := records.get(c.spec.key)) is None or r.status in again]
+    return [c for c in runs if force or (r := records.get(c.spec.key)) is None or r.status in again]
 
 
 def unfit(method: Method, scenario: Scenario) -> str | None:
     """Why a method makes no sense on a scenario, or None where it does: what nobody can tell it, or its own reason."""
-    if method.oracle and scenario.latents is None:
+    if "z" in method.side_information and scenario.n_latents is None:
         return "it is told the true latents, and nobody knows them here"
-    if method.knows_dimension and scenario.told_latents is None:
+    if "n" in method.side_information and scenario.stand_in_latents is None:
         return "it is told the number of latents, and there is none to tell here"
     return method.skip(scenario)
 
@@ -174,8 +180,8 @@ def fitting(methods: Iterable[Method], scenarios: Sequence[Scenario]) -> list[Me
 
 def _bytes_of(method: Method, scenario: Scenario) -> int:
     """Memory of one more replicate; where a method can't say it, its fit will fail and be a row, or not."""
-    latents = scenario.dimensions if scenario.told_latents is None else scenario.told_latents
-    sizes = scenario.samples, scenario.dimensions, scenario.conditions, latents
+    n_latents = scenario.n_observed if scenario.stand_in_latents is None else scenario.stand_in_latents
+    sizes = scenario.samples, scenario.n_observed, scenario.conditions, n_latents
     try:
         return method.bytes_per_replicate(*sizes)
     except Exception:
@@ -183,24 +189,24 @@ def _bytes_of(method: Method, scenario: Scenario) -> int:
 
 
 def grouped(
-    cells: Iterable[Cell],
+    runs: Iterable[Run],
     jobs: int,
     memory: float,
-    family: Callable[[Cell], Hashable] | None = None,
+    family: Callable[[Run], Hashable] | None = None,
     largest: int | None = None,
 ) -> list[Group]:
-    """Cells of one scenario and method together, spread over the jobs and sized by the memory of one job.
+    """Runs of one scenario and method together, spread over the jobs and sized by the memory of one job.
 
     Args:
-        cells: what is to be computed.
+        runs: what is to be computed.
         jobs: worker processes.
         memory: bytes that one job may use.
-        family: what cells have in common that are trained together; None is the scenario and the method.
-        largest: most cells that are trained at once, where the memory allows more.
+        family: what runs have in common that are trained together; None is the scenario and the method.
+        largest: most runs that are trained at once, where the memory allows more.
     """
-    families: dict[Hashable, list[Cell]] = {}
-    for cell in cells:
-        families.setdefault((cell.scenario, cell.method) if family is None else family(cell), []).append(cell)
+    families: dict[Hashable, list[Run]] = {}
+    for run in runs:
+        families.setdefault((run.scenario, run.method) if family is None else family(run), []).append(run)
     groups = []
     for members in families.values():
         size = -(-len(members) // jobs)

@@ -1,4 +1,4 @@
-"""Groups on worker processes: one that dies or hangs fails its own cells only."""
+"""Groups on worker processes: one that dies or hangs fails its own runs only."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def run_groups(
     reporter: Reporter,
     crew: Crew | None = None,
 ) -> None:
-    """Run groups on worker processes and return when each of their cells has a record.
+    """Run groups on worker processes and return when each of their runs has a record.
 
     Args:
         groups: what to run, in this order.
         setting: of the run.
         jobs: most workers at once.
-        timeout: most seconds a cell; cells that train together have their sum.
+        timeout: most seconds a run; runs that train together have their sum.
         modules: files of methods and scenarios that a worker loads first.
         reporter: is told how the groups go on.
         crew: gets the workers.
@@ -139,7 +139,7 @@ def _listen(worker: Worker, queue: deque[Group], reporter: Reporter) -> None:
                     reporter.step(worker.group, value)
                 elif kind == "cell":
                     worker.finished.add(value)
-                    reporter.cell(worker.group)
+                    reporter.run(worker.group)
         # a process of the method's own may hold the pipe open after the worker's end
         worker.gone = not worker.process.is_alive()
     except (EOFError, OSError):
@@ -156,11 +156,11 @@ def _trouble(worker: Worker, timeout: float | None) -> tuple[Status | None, str]
         if worker.process.exitcode == -signal.SIGKILL and memory_kills() > worker.kills:
             return Status.OOM, "the kernel ended the worker process: out of memory"
         return Status.KILLED, f"the worker process ended: {worker.ending()}"
-    if timeout is not None and time.time() - worker.since > timeout * (len(group.cells) if group.together else 1):
+    if timeout is not None and time.time() - worker.since > timeout * (len(group.runs) if group.together else 1):
         worker.process.kill()
         worker.process.join()
         worker.gone = True
-        return Status.TIMEOUT, f"took longer than the limit of {timeout:g} s a cell"
+        return Status.TIMEOUT, f"took longer than the limit of {timeout:g} s a run"
     return None, ""
 
 
@@ -173,19 +173,19 @@ def _give_up(
     queue: deque[Group],
     reporter: Reporter,
 ) -> None:
-    """A row for each cell that was being fitted; the cells behind it go to another worker."""
+    """A row for each run that was being fitted; the runs behind it go to another worker."""
     group = worker.group
     assert group is not None
     worker.group = None
-    end = len(group.cells) if group.together else worker.begun + 1
-    lost = [c for i, c in enumerate(group.cells[:end]) if i >= worker.begun and i not in worker.finished]
+    end = len(group.runs) if group.together else worker.begun + 1
+    lost = [c for i, c in enumerate(group.runs[:end]) if i >= worker.begun and i not in worker.finished]
     # a record may be on the disk although the worker could not say so any more
     there = store.scan(c.spec.key for c in lost).records
-    for cell in lost:
-        old = there.get(cell.spec.key)
+    for run in lost:
+        old = there.get(run.spec.key)
         if old is None or old.status is not Status.OK:
-            store.write(failed_record(cell, status, message, setting, worker.since))
-        reporter.cell(group)
+            store.write(failed_record(run, status, message, setting, worker.since))
+        reporter.run(group)
     reporter.ended(group)
-    if end < len(group.cells):
-        queue.appendleft(Group(group.cells[end:]))
+    if end < len(group.runs):
+        queue.appendleft(Group(group.runs[end:]))

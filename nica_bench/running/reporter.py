@@ -20,8 +20,8 @@ class Reporter:
     def step(self, group: Group, progress: Progress) -> None:
         """A fit of the group goes on."""
 
-    def cell(self, group: Group) -> None:
-        """One more cell of the group has its record."""
+    def run(self, group: Group) -> None:
+        """One more run of the group has its record."""
 
     def ended(self, group: Group) -> None:
         """No worker is at the group any more."""

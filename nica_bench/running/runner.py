@@ -1,4 +1,4 @@
-"""A run, top to bottom: plan the cells, keep what is there, compute the rest, leave a record for each."""
+"""A run, top to bottom: plan the runs, keep what is there, compute the rest, leave a record for each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nica_bench.method import Method
 from nica_bench.records.record import Record, Status
 from nica_bench.records.store import Store
 from nica_bench.running.machine import memory_limit, usable_cores
-from nica_bench.running.plan import Cell, Group, grouped, make_cells, parse_seeds, pending, unfit
+from nica_bench.running.plan import Group, Run, grouped, make_runs, parse_seeds, pending, unfit
 from nica_bench.running.reporter import Reporter
 from nica_bench.running.work import Setting, failed_record
 from nica_bench.scenario import Scenario
@@ -36,7 +36,7 @@ class Plan:
 
     Args:
         store: where the records are.
-        cells: all cells of the grid.
+        runs: all runs of the grid.
         pending: those to be computed.
         skipped: those whose method makes no sense on their scenario, with the reason.
         failed: those that failed before and are not tried again.
@@ -45,10 +45,10 @@ class Plan:
     """
 
     store: Store
-    cells: list[Cell]
-    pending: list[Cell]
-    skipped: list[tuple[Cell, str]]
-    failed: frozenset[Cell]
+    runs: list[Run]
+    pending: list[Run]
+    skipped: list[tuple[Run, str]]
+    failed: frozenset[Run]
     broken: dict[Path, str]
     missing: tuple[str, ...] = ()
 
@@ -57,7 +57,7 @@ def make_plan(
     scenarios: Sequence[Scenario],
     methods: Sequence[Method],
     seeds: Sequence[int] | None,
-    inits: int | None,
+    training_seeds: int | None,
     store: Store,
     *,
     retry: set[Status],
@@ -74,20 +74,20 @@ def make_plan(
         need_files: refuse a plan that lacks files; else it only says which.
 
     Raises:
-        UsageError: if files of a scenario are missing that has cells to be computed; they are named.
+        UsageError: if files of a scenario are missing that has runs to be computed; they are named.
     """
     scan = store.scan()
-    cells = [
-        cell
+    runs = [
+        run
         for s in scenarios
-        for cell in make_cells(
+        for run in make_runs(
             [s],
             methods,
             parse_seeds(s.default_seeds) if seeds is None else seeds,
-            s.default_inits if inits is None else inits,
+            s.default_training_seeds if training_seeds is None else training_seeds,
         )
     ]
-    todo = pending(cells, scan.records, retry, force)
+    todo = pending(runs, scan.records, retry, force)
     reasons = {(c.scenario, c.method): unfit(c.method, c.scenario) for c in todo}
     skipped = [(c, reason) for c in todo if (reason := reasons[c.scenario, c.method]) is not None]
     run = [c for c in todo if reasons[c.scenario, c.method] is None]
@@ -95,9 +95,9 @@ def make_plan(
     missing = tuple(problem for problem in problems if problem is not None)
     if missing and need_files:
         raise UsageError(missing[0])
-    kept = set(cells) - set(todo)
+    kept = set(runs) - set(todo)
     failed = frozenset(c for c in kept if scan.records[c.spec.key].status not in (Status.OK, Status.SKIPPED))
-    return Plan(store, cells, run, skipped, failed, dict(scan.broken), missing)
+    return Plan(store, runs, run, skipped, failed, dict(scan.broken), missing)
 
 
 def execute(
@@ -111,15 +111,15 @@ def execute(
     modules: tuple[str, ...] = (),
     reporter: Reporter | None = None,
 ) -> list[Record]:
-    """Compute what is pending and return the records of all the plan's cells, in the plan's order.
+    """Compute what is pending and return the records of all the plan's runs, in the plan's order.
 
     Args:
         plan: what to do.
         device: auto, cpu, cuda or mps; an accelerator takes whole groups in one process.
         jobs: worker processes; None is one for each core.
-        timeout: most seconds a cell.
+        timeout: most seconds a run.
         compile: use torch.compile.
-        debug: print the traceback of a cell that fails.
+        debug: print the traceback of a run that fails.
         modules: files of methods and scenarios that workers load.
         reporter: is told how the run goes on; None is silent.
 
@@ -129,36 +129,36 @@ def execute(
     """
     plan.store.clean()
     setting = Setting(str(plan.store.folder), device, compile, tuple(sys.argv), debug)
-    for cell, reason in plan.skipped:
-        plan.store.write(failed_record(cell, Status.SKIPPED, reason, setting, time.time()))
+    for run, reason in plan.skipped:
+        plan.store.write(failed_record(run, Status.SKIPPED, reason, setting, time.time()))
     if plan.pending:
         compute(plan.pending, setting, jobs=jobs, timeout=timeout, modules=modules, reporter=reporter)
-    return list(plan.store.scan(dict.fromkeys(c.spec.key for c in plan.cells)).records.values())
+    return list(plan.store.scan(dict.fromkeys(c.spec.key for c in plan.runs)).records.values())
 
 
 def compute(
-    cells: Sequence[Cell],
+    runs: Sequence[Run],
     setting: Setting,
     *,
     jobs: int | None = None,
     timeout: float | None = None,
     modules: tuple[str, ...] = (),
     reporter: Reporter | None = None,
-    family: Callable[[Cell], Hashable] | None = None,
+    family: Callable[[Run], Hashable] | None = None,
     largest: int | None = None,
     sharing: int = 1,
-    together: Sequence[Sequence[Cell]] = (),
+    together: Sequence[Sequence[Run]] = (),
     crew: Crew | None = None,
 ) -> None:
-    """Compute cells on worker processes, and return when each of them has a record.
+    """Compute runs on worker processes, and return when each of them has a record.
 
     Args:
-        cells: what to compute.
+        runs: what to compute.
         setting: of the run; its device may be auto.
         jobs, timeout, modules, reporter: as in `execute`.
         family, largest: as in `grouped`.
         sharing: groups that are trained on one accelerator at once.
-        together: cells that were trained together before and go on from their checkpoint; they come last.
+        together: runs that were trained together before and go on from their checkpoint; they come last.
         crew: gets the workers, so that they can be stopped.
 
     Raises:
@@ -169,8 +169,8 @@ def compute(
     setting = replace(setting, device=_device(setting.device, setting.compile))
     workers = sharing if setting.device != "cpu" else jobs or usable_cores()
     memory = MEMORY_SHARE * _free_memory(setting.device) / workers
-    begun = {cell for members in together for cell in members}
-    groups = grouped([c for c in cells if c not in begun], workers, memory, family, largest)
+    begun = {run for members in together for run in members}
+    groups = grouped([c for c in runs if c not in begun], workers, memory, family, largest)
     groups += [Group(tuple(members)) for members in together]
     run_groups(groups, setting, workers, timeout, modules, reporter or Reporter(), crew)
 

@@ -1,4 +1,4 @@
-"""The work of one group: make the data, fit, score, and write a record for each cell as soon as it is finished."""
+"""The work of one group: make the data, fit, score, and write a record for each run as soon as it is finished."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nica_bench.records.record import Record, Status
 from nica_bench.records.store import Store
 from nica_bench.running.contract import checked_codes, checked_facts, checked_fits, checked_history, checked_ranking
 from nica_bench.running.images import ROWS, score_without_latents, some_rows
-from nica_bench.running.plan import Cell, Group
+from nica_bench.running.plan import Group, Run
 from nica_bench.scenario import Scenario
 from nica_bench.seeds import Streams
 
@@ -57,10 +57,10 @@ _datasets: OrderedDict[tuple[Scenario, int], Dataset] = OrderedDict()
 
 
 def _dataset(scenario: Scenario, seed: int) -> Dataset:
-    """A dataset, made once for the cells that share it; those longest unused make room before the next is made."""
+    """A dataset, made once for the runs that share it; those longest unused make room before the next is made."""
     key = (scenario, seed)
     if key not in _datasets:
-        needed = scenario.samples * scenario.dimensions
+        needed = scenario.samples * scenario.n_observed
         while _datasets and needed + sum(d.train.x.size for d in _datasets.values()) > KEPT_VALUES:
             _datasets.popitem(last=False)
         _datasets[key] = scenario.generate(seed)
@@ -68,14 +68,14 @@ def _dataset(scenario: Scenario, seed: int) -> Dataset:
     return _datasets[key]
 
 
-def failed_record(cell: Cell, status: Status, message: str, setting: Setting, started: float) -> Record:
+def failed_record(run: Run, status: Status, message: str, setting: Setting, started: float) -> Record:
     """A failure as a row."""
     return Record(
-        spec=cell.spec,
+        spec=run.spec,
         status=status,
-        told=cell.method.told(),
+        side_information=run.method.side_information,
         message=message or status.value,
-        kind=cell.method.kind(),
+        kind=run.method.kind(),
         cost={"wall_seconds": time.time() - started},
         provenance=provenance(setting.command, setting.device, 1, started),
     )
@@ -87,25 +87,25 @@ def run_group(
     send: Callable[[str, Any], None],
     interrupted: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Run all cells of a group and write their records.
+    """Run all runs of a group and write their records.
 
     A fit that can (see `FitSession.checkpoint`) leaves its state in `<out>/checkpoints` now and then and goes on from
     there when it was cut off; with its records written, the state is removed.
 
     Args:
-        group: the cells.
+        group: the runs.
         setting: of the run.
-        send: takes ("begun", i) before cell i is fitted (a replicated method's cells begin together), ("step",
-            progress) now and then during a fit, and ("cell", i) when the record of cell i is on the disk.
+        send: takes ("begun", i) before run i is fitted (a replicated method's runs begin together), ("step",
+            progress) now and then during a fit, and ("run", i) when the record of run i is on the disk.
         interrupted: asked by fits that can be interrupted.
 
     Raises:
-        Interrupted: if a fit was; its cells have no records.
+        Interrupted: if a fit was; its runs have no records.
         StoreError: if a record can't be written.
     """
     store = Store.open(setting.out)
-    method = group.cells[0].method
-    places = {cell: i for i, cell in enumerate(group.cells)}
+    method = group.runs[0].method
+    places = {run: i for i, run in enumerate(group.runs)}
     session = FitSession(
         setting.device,
         setting.compile,
@@ -114,13 +114,13 @@ def run_group(
         interrupted=interrupted,
         threads=setting.threads,
     )
-    for cells in [group.cells] if method.replicated else [(cell,) for cell in group.cells]:
-        send("begun", places[cells[0]])
-        checkpoint = store.checkpoint([c.spec.key for c in cells])
+    for runs in [group.runs] if method.replicated else [(run,) for run in group.runs]:
+        send("begun", places[runs[0]])
+        checkpoint = store.checkpoint([c.spec.key for c in runs])
         done = True
-        for cell, record, arrays, weights in _outcomes(cells, setting, replace(session, checkpoint=checkpoint)):
+        for run, record, arrays, weights in _outcomes(runs, setting, replace(session, checkpoint=checkpoint)):
             store.write(record, arrays, weights)
-            send("cell", places[cell])
+            send("cell", places[run])
             done = done and record.status in (Status.OK, Status.DIVERGED)
         if done:
             checkpoint.unlink(missing_ok=True)
@@ -141,24 +141,24 @@ class _Throttle:
 
 
 def _outcomes(
-    cells: Sequence[Cell], setting: Setting, session: FitSession
-) -> Iterator[tuple[Cell, Record, Arrays | None, Arrays | None]]:
-    """Make the data, fit and score cells that are fitted at once; one whose data can't be made leaves the others."""
+    runs: Sequence[Run], setting: Setting, session: FitSession
+) -> Iterator[tuple[Run, Record, Arrays | None, Arrays | None]]:
+    """Make the data, fit and score runs that are fitted at once; one whose data can't be made leaves the others."""
     started = time.time()
-    method = cells[0].method
-    data: dict[Cell, Dataset] = {}
-    for cell in cells:
+    method = runs[0].method
+    data: dict[Run, Dataset] = {}
+    for run in runs:
         try:
-            data[cell] = _dataset(cell.scenario, cell.seed)
+            data[run] = _dataset(run.scenario, run.seed)
         except Exception as error:
-            yield cell, failed_record(cell, *_failure(error, setting), setting, started), None, None
+            yield run, failed_record(run, *_failure(error, setting), setting, started), None, None
     if not data:
         return
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("default")
-            seen = [d.observations(**method.told()) for d in data.values()]
-            streams = [Streams.of_fit(c.seed, c.init) for c in data]
+            seen = [d.observations(method.side_information) for d in data.values()]
+            streams = [Streams.of_fit(c.seed, c.training_seed) for c in data]
             before = _spent(session.checkpoint)
             wall, cpu = time.time() - before[0], time.process_time() - before[1]
             fits = checked_fits(method, method.fit_group(seen, streams, session), len(data))
@@ -171,16 +171,16 @@ def _outcomes(
         raise
     except Exception as error:
         status, message = _failure(error, setting)
-        for cell in data:
-            yield cell, failed_record(cell, status, message, setting, started), None, None
+        for run in data:
+            yield run, failed_record(run, status, message, setting, started), None, None
         return
     notes = list(dict.fromkeys(f"{w.category.__name__}: {w.message}".partition("\n")[0] for w in caught))
-    for (cell, dataset), fitted in zip(data.items(), fits, strict=True):
+    for (run, dataset), fitted in zip(data.items(), fits, strict=True):
         try:
             kept = dict(fitted.weights) if setting.weights or dataset.image_shape is not None else None
-            yield cell, *_scored(cell, dataset, fitted, notes, cost, setting, started), kept
+            yield run, *_scored(run, dataset, fitted, notes, cost, setting, started), kept
         except Exception as error:
-            yield cell, failed_record(cell, *_failure(error, setting), setting, started), None, None
+            yield run, failed_record(run, *_failure(error, setting), setting, started), None, None
 
 
 def _spent(checkpoint: Path | None) -> tuple[float, float]:
@@ -199,7 +199,7 @@ def _failure(error: Exception, setting: Setting) -> tuple[Status, str]:
 
 
 def _scored(
-    cell: Cell,
+    run: Run,
     data: Dataset,
     fitted: Fitted,
     notes: list[str],
@@ -208,15 +208,15 @@ def _scored(
     started: float,
 ) -> tuple[Record, Arrays]:
     """Encode, check the contract, score."""
-    method = cell.method
-    blind = data.latents is None
+    method = run.method
+    blind = data.n_latents is None
     test_split = some_rows(data.test, ROWS) if blind else data.test
     test = checked_codes(method, fitted, test_split, "test")
     width = test.shape[1]
     importance = checked_ranking(method, "importance", fitted.importance, width)
     rankings = {name: checked_ranking(method, name, values, width) for name, values in fitted.rankings.items()}
     facts, curve = checked_facts(method, fitted)
-    streams = Streams.of_fit(cell.seed, cell.init)
+    streams = Streams.of_fit(run.seed, run.training_seed)
     values: dict[str, float | None]
     finite, varying = bool(np.isfinite(test).all()), bool((test.max(0) > test.min(0)).any())
     if blind:
@@ -226,7 +226,7 @@ def _scored(
         # what compares codes with latents is not applicable: null, which is no failure and not 0
         values = {**{m.name: None for m in METRICS.values() if m.needs_latents}, **scores.values, **classes}
     else:
-        scores, validation, arrays = _against_latents(cell, data, fitted, importance, test, streams)
+        scores, validation, arrays = _against_latents(run, data, fitted, importance, test, streams)
         values, said = dict(scores.values), []
         finite = finite and bool(np.isfinite(validation).all())
         varying = not scores.correlation.size or bool(scores.correlation.any())
@@ -239,13 +239,13 @@ def _scored(
     elif not varying:
         status, message = Status.ERROR, "all codes are constant"
     record = Record(
-        spec=cell.spec,
+        spec=run.spec,
         status=status,
-        told=method.told(),
+        side_information=method.side_information,
         message=message,
         notes=[*scores.notes, *said, *notes],
         kind=method.kind(),
-        truth={**data.truth, "equivalence": cell.scenario.equivalence},
+        truth={**data.truth, "equivalence": run.scenario.equivalence},
         difficulty=dict(data.difficulty),
         scores=values,
         dimensions=scores.dimensions,
@@ -266,10 +266,10 @@ def _scored(
 
 
 def _against_latents(
-    cell: Cell, data: Dataset, fitted: Fitted, importance: NDArray[Any], test: NDArray[Any], streams: Streams
+    run: Run, data: Dataset, fitted: Fitted, importance: NDArray[Any], test: NDArray[Any], streams: Streams
 ) -> tuple[Scores, NDArray[Any], Arrays]:
     """The scores of codes whose latents are known, the validation codes, and arrays for the record."""
-    method, z, validation_z = cell.method, data.test.z, data.validation.z
+    method, z, validation_z = run.method, data.test.z, data.validation.z
     assert z is not None, "the caller has looked"
     assert validation_z is not None, "all splits have latents or none"
     validation = checked_codes(method, fitted, data.validation, "validation")
@@ -278,7 +278,7 @@ def _against_latents(
         Sample(z, test, data.test.u),
         importance,
         streams.numpy("evaluation"),
-        knows_dimension=method.knows_dimension,
+        knows_dimension="n" in method.side_information,
     )
     arrays = {
         "correlation": scores.correlation,

@@ -47,9 +47,9 @@ class Worker:
         flags: memory that both share.
         ready: it has started and loaded the method files.
         group: what it works on, if anything.
-        begun: index of the cell in the group that was begun last.
+        begun: index of the run in the group that was begun last.
         since: when that was, seconds since 1970.
-        finished: indices of the group's cells whose records are written.
+        finished: indices of the group's runs whose records are written.
         gone: it has ended.
         kills: processes that had been ended for want of memory when this one was started.
     """

@@ -12,7 +12,7 @@ from nica_bench.stats.intervals import (
     success_rate,
     wilson,
 )
-from nica_bench.stats.outcomes import Floor, Outcomes
+from nica_bench.stats.outcomes import Baseline, Outcomes
 from nica_bench.stats.paired import Comparison, compare, holm
 from nica_bench.stats.profiles import Profile, performance_profile
 from nica_bench.stats.quantities import Quantity, quantities, quantity
@@ -20,10 +20,10 @@ from nica_bench.stats.series import Series
 from nica_bench.stats.variance import VarianceSplit, split_variance
 
 __all__ = [
+    "Baseline",
     "Block",
     "Comparison",
     "Estimate",
-    "Floor",
     "Outcomes",
     "Pair",
     "Profile",

@@ -1,9 +1,9 @@
-"""Records sorted for a comparison: the methods of one scenario side by side, cell for cell.
+"""Records sorted for a comparison: the methods of one scenario side by side, run for run.
 
 What is compared must be the same thing. Records are of one method only if name, parameters and version agree; methods
-on one scenario answer for the same datasets, and a cell that failed or that others have and a method lacks is counted
-and scores the *floor*: the best method of the scenario that is told no more and learns nothing. A failure is never
-worth more than the method's own worst finished cell, so that failing cannot pay, and it never is a success.
+on one scenario answer for the same datasets, and a run that failed or that others have and a method lacks is counted
+and scores the *baseline*: the best method of the scenario that is told no more and learns nothing. A failure is never
+worth more than the method's own worst finished run, so that failing cannot pay, and it never is a success.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from nica_bench.records.record import CellSpec, Record, Status
-from nica_bench.stats.outcomes import Floor, Outcomes
+from nica_bench.records.record import Record, RunSpec, Status
+from nica_bench.stats.outcomes import Baseline, Outcomes
 from nica_bench.stats.quantities import Quantity
-from nica_bench.stats.series import Cell, Series, labelled
+from nica_bench.stats.series import Run, Series, labelled
 
 __all__ = ["Block", "blocks_of", "dimensions_of", "in_order", "latents_of", "seed_text"]
 
@@ -31,7 +31,7 @@ class Block:
 
     Args:
         scenario: its label.
-        series: methods first, then floors, in the order of their labels.
+        series: methods first, then baselines, in the order of their labels.
     """
 
     scenario: str
@@ -48,13 +48,13 @@ class Block:
         return {}
 
     @cached_property
-    def _grids(self) -> dict[str, tuple[tuple[Cell, ...], NDArray[np.intp]]]:
-        """Cells that were asked for, by the label of the method."""
+    def _grids(self) -> dict[str, tuple[tuple[Run, ...], NDArray[np.intp]]]:
+        """Runs that were asked for, by the label of the method."""
         return {}
 
     @property
-    def spec(self) -> CellSpec:
-        """A cell that stands for the scenario: its name, parameters and version."""
+    def spec(self) -> RunSpec:
+        """A run that stands for the scenario: its name, parameters and version."""
         return self.series[0].first.spec
 
     @property
@@ -64,37 +64,37 @@ class Block:
         return bool(done) and all(r.scores.get("mcc") is None for r in done)
 
     @property
-    def latents(self) -> int | None:
+    def n_latents(self) -> int | None:
         """The true number of latents, read off the records; None where they don't say."""
         return latents_of(self.series[0].first)
 
     def results(self, quantity: Quantity) -> dict[str, Outcomes]:
         """A quantity of every series on all datasets of the scenario, by the label of the method."""
         if quantity.name not in self._known:
-            floors = self._floors(quantity)
-            self._known[quantity.name] = {s.method: self._outcomes(s, quantity, floors) for s in self.series}
+            baselines = self._floors(quantity)
+            self._known[quantity.name] = {s.method: self._outcomes(s, quantity, baselines) for s in self.series}
         return self._known[quantity.name]
 
     def outcomes(self, series: Series, quantity: Quantity) -> Outcomes:
         """A quantity of a series on all datasets of the scenario, the series' own and the others'."""
         return self._outcomes(series, quantity, self._floors(quantity))
 
-    def _floors(self, quantity: Quantity) -> list[tuple[Series, Floor]]:
-        """What could be a floor, best first."""
+    def _floors(self, quantity: Quantity) -> list[tuple[Series, Baseline]]:
+        """What could be a baseline, best first."""
         if quantity.higher_is_better is None or not quantity.scored:
             return []
         found = []
         for series in self.series:
             if not series.is_method and not series.oracle and (scores := _finished(series, quantity)):
-                found.append((series, Floor(series.method, float(np.median(list(scores.values()))), scores)))
+                found.append((series, Baseline(series.method, float(np.median(list(scores.values()))), scores)))
         return sorted(found, key=lambda pair: pair[1].level, reverse=quantity.higher_is_better)
 
-    def _outcomes(self, series: Series, quantity: Quantity, floors: Sequence[tuple[Series, Floor]]) -> Outcomes:
-        told = series.first.told
-        floor = next((f for other, f in floors if not any(other.first.told[k] and not told[k] for k in told)), None)
-        cells, places = self._grid(series)
+    def _outcomes(self, series: Series, quantity: Quantity, baselines: Sequence[tuple[Series, Baseline]]) -> Outcomes:
+        given = set(series.first.side_information)
+        baseline = next((f for other, f in baselines if set(other.first.side_information) <= given), None)
+        runs, places = self._grid(series)
         there = places >= 0
-        values, bad = np.full(len(cells), math.nan), ~there
+        values, bad = np.full(len(runs), math.nan), ~there
         values[there] = series.numbers(quantity)[places[there]]
         bad[there] = ~series.ok[places[there]]
         missing = int((~there).sum())
@@ -105,26 +105,26 @@ class Block:
             if ok.any():
                 worst = float(values[ok].min() if quantity.higher_is_better else values[ok].max())
             for i in np.flatnonzero(bad).tolist():
-                # With no floor among the records the end of the scale is what is left.
-                level = quantity.worst if floor is None else floor.scores.get(cells[i][0], floor.level)
+                # With no baseline among the records the end of the scale is what is left.
+                level = quantity.worst if baseline is None else baseline.scores.get(runs[i][0], baseline.level)
                 values[i] = level if worst is None or quantity.better(worst, level) else worst
-        return Outcomes(cells, values, ok, int(bad.sum()) - missing, missing, floor, len(series.inits))
+        return Outcomes(runs, values, ok, int(bad.sum()) - missing, missing, baseline, len(series.training_seeds))
 
-    def _grid(self, series: Series) -> tuple[tuple[Cell, ...], NDArray[np.intp]]:
-        """The cells that a series answers for, and where each is among its records; -1: it has no record."""
+    def _grid(self, series: Series) -> tuple[tuple[Run, ...], NDArray[np.intp]]:
+        """The runs that a series answers for, and where each is among its records; -1: it has no record."""
         if series.method not in self._grids:
-            cells = tuple((seed, init) for seed in self.seeds for init in series.inits)
-            place = {cell: i for i, cell in enumerate(series.records)}
-            self._grids[series.method] = cells, np.array([place.get(cell, -1) for cell in cells], dtype=np.intp)
+            runs = tuple((seed, training_seed) for seed in self.seeds for training_seed in series.training_seeds)
+            place = {run: i for i, run in enumerate(series.records)}
+            self._grids[series.method] = runs, np.array([place.get(run, -1) for run in runs], dtype=np.intp)
         return self._grids[series.method]
 
     def notes(self) -> list[str]:
         """What a reader must know before comparing, a line each."""
         notes = []
-        counted = "" if self.blind else ": they score the floor and are counted"
+        counted = "" if self.blind else ": they score the baseline and are counted"
         for s in self.series:
-            cells, places = self._grid(s)
-            lacking = sorted({cells[i][0] for i in np.flatnonzero(places < 0).tolist()})
+            runs, places = self._grid(s)
+            lacking = sorted({runs[i][0] for i in np.flatnonzero(places < 0).tolist()})
             if lacking:
                 notes.append(f"{self.scenario}: {s.method} has no record of seeds {seed_text(lacking)}{counted}")
             if not s.finished:
@@ -135,7 +135,7 @@ class Block:
                 )
         if self.blind:  # nothing is compared by datasets
             return notes
-        if len({len(s.inits) for s in self.series}) > 1:
+        if len({len(s.training_seeds) for s in self.series}) > 1:
             notes.append(
                 f"{self.scenario}: methods have different numbers of initialisations; "
                 "they are averaged for each dataset first"
@@ -148,7 +148,7 @@ class Block:
 def blocks_of(records: Iterable[Record]) -> tuple[list[Block], list[str]]:
     """Sort records by scenario and method, and say where one label stands for several of them.
 
-    A cell whose method makes no sense on its scenario is no failure: it is left out, with a note.
+    A run whose method makes no sense on its scenario is no failure: it is left out, with a note.
 
     Args:
         records: no key twice.
@@ -161,7 +161,7 @@ def blocks_of(records: Iterable[Record]) -> tuple[list[Block], list[str]]:
     by_scenario = labelled(records, "scenario", notes)
     for scenario, members in by_scenario.items():
         series = [
-            Series(scenario, method, mine[0], {(r.spec.seed, r.spec.init): r for r in mine})
+            Series(scenario, method, mine[0], {(r.spec.seed, r.spec.training_seed): r for r in mine})
             for method, mine in labelled(members, "method", notes).items()
         ]
         blocks.append(Block(scenario, tuple(sorted(series, key=lambda s: (not s.is_method, s.oracle, s.method)))))
@@ -182,7 +182,7 @@ def _place(block: Block) -> tuple[object, ...]:
 
 
 def _asked(records: Iterable[Record]) -> tuple[list[Record], list[str]]:
-    """The records of cells that were not skipped, and why the others were, a line a method and reason."""
+    """The records of runs that were not skipped, and why the others were, a line a method and reason."""
     kept: list[Record] = []
     skipped: dict[tuple[str, str], dict[str, None]] = {}
     for record in records:

@@ -40,9 +40,9 @@ class Pair:
 def compare_all(
     block: Block, quantity: Quantity, *, reference: str | None = None, resamples: int = 2000
 ) -> tuple[list[Pair], list[str]]:
-    """Compare the methods and floors of a scenario on the datasets that they share. Oracles are no rivals: left out.
+    """Compare the methods and baselines of a scenario on the datasets that they share. Oracles are no rivals: left out.
 
-    A cell that failed scores the floor. A dataset on which one of the two has no record at all is left out of that
+    A run that failed scores the baseline. A dataset on which one of the two has no record at all is left out of that
     pair and counted in `incomplete`: to score it would make a difference out of nothing.
 
     Args:
@@ -84,7 +84,7 @@ def compare_all(
 
 
 def best_of(block: Block, quantity: Quantity) -> str | None:
-    """The method with the best median, if it is better than each rival, floors included, in the paired test.
+    """The method with the best median, if it is better than each rival, baselines included, in the paired test.
 
     Args:
         block: the scenario.

@@ -1,4 +1,4 @@
-"""Records as a data frame: one row a cell, one column a fact, for whoever wants to ask a question of their own."""
+"""Records as a data frame: one row a run, one column a fact, for whoever wants to ask a question of their own."""
 
 from __future__ import annotations
 
@@ -12,13 +12,7 @@ from nica_bench.stats.blocks import blocks_of
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["frame_of", "told_letters"]
-
-
-def told_letters(told: dict[str, bool]) -> str:
-    """What a method is told, in letters: u conditions, n dimension, f family, z latents; - for nothing."""
-    letters = {"conditions": "u", "dimension": "n", "family": "f", "oracle": "z"}
-    return "".join(letter for key, letter in letters.items() if told.get(key)) or "-"
+__all__ = ["frame_of"]
 
 
 def frame_of(records: Iterable[Record]) -> pd.DataFrame:
@@ -56,7 +50,7 @@ def _row_head() -> tuple[str, ...]:
 def _row(scenario: str, method: str, record: Record) -> dict[str, Any]:
     spec, made = record.spec, record.provenance
     head = (
-        record.key, scenario, method, record.kind, told_letters(record.told), spec.seed, spec.init,
+        record.key, scenario, method, record.kind, record.side_information or "-", spec.seed, spec.training_seed,
         record.status.value, record.message,
     )  # fmt: skip
     return {

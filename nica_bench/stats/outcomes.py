@@ -1,4 +1,4 @@
-"""A quantity of one method on the datasets of a scenario, cell for cell, with what failed filled in."""
+"""A quantity of one method on the datasets of a scenario, run for run, with what failed filled in."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from nica_bench.stats.series import Cell
+from nica_bench.stats.series import Run
 
-__all__ = ["Floor", "Outcomes"]
+__all__ = ["Baseline", "Outcomes"]
 
 
 @dataclass(frozen=True)
-class Floor:
+class Baseline:
     """What is reached without learning.
 
     Args:
-        method: label of the best floor.
+        method: label of the best baseline.
         level: its median over datasets.
         scores: its score on each dataset, by data seed.
     """
@@ -31,24 +31,24 @@ class Floor:
 
 @dataclass(frozen=True)
 class Outcomes:
-    """One quantity of one series, for every cell that it answers for: S data seeds with I initialisations each.
+    """One quantity of one series, for every run that it answers for: S data seeds with I initialisations each.
 
     Args:
-        cells: (data seed, initialisation seed), seed by seed, S I of them.
-        values: shape (S I,); failed and missing cells hold the floor, or NaN where the quantity has none.
-        ok: which cells finished and have the quantity, shape (S I,).
-        failed, missing: numbers of cells that ended badly, and that others have and this method lacks.
-        floor: what the best floor reaches; None where there is none or the quantity has none.
+        runs: (data seed, initialisation seed), seed by seed, S I of them.
+        values: shape (S I,); failed and missing runs hold the baseline, or NaN where the quantity has none.
+        ok: which runs finished and have the quantity, shape (S I,).
+        failed, missing: numbers of runs that ended badly, and that others have and this method lacks.
+        baseline: what the best baseline reaches; None where there is none or the quantity has none.
         inits: I.
     """
 
-    cells: tuple[Cell, ...]
+    runs: tuple[Run, ...]
     values: NDArray[np.float64]
     ok: NDArray[np.bool_]
     failed: int
     missing: int
-    floor: Floor | None
-    inits: int
+    baseline: Baseline | None
+    training_seeds: int
 
     def by_dataset(self) -> dict[int, float]:
         """Mean over a dataset's initialisations, by data seed; datasets without a number are left out."""
@@ -65,11 +65,11 @@ class Outcomes:
 
     def _means(self, values: NDArray[np.float64], counted: NDArray[np.bool_]) -> dict[int, float]:
         """Mean of the values that count, by data seed; seeds without one are left out."""
-        some, used = values.reshape(-1, self.inits), counted.reshape(-1, self.inits)
+        some, used = values.reshape(-1, self.training_seeds), counted.reshape(-1, self.training_seeds)
         sums = np.zeros(len(some))
         for value, use in zip(some.T, used.T, strict=True):  # in turn, as a sum of few values is written down
             sums += np.where(use, value, 0.0)
         counts = used.sum(axis=1)
         kept = counts > 0
-        seeds = [seed for (seed, _), keep in zip(self.cells[:: self.inits], kept.tolist(), strict=True) if keep]
+        seeds = [seed for (seed, _), keep in zip(self.runs[:: self.training_seeds], kept.tolist(), strict=True) if keep]
         return dict(zip(seeds, (sums[kept] / counts[kept]).tolist(), strict=True))

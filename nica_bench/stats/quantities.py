@@ -22,7 +22,7 @@ class Quantity:
         description: one line for people, with the unit where it has one.
         low, high: its range, ends included.
         higher_is_better: None where neither end is good.
-        scored: it is a score of the codes, so a cell that failed has one too: that of the floor.
+        scored: it is a score of the codes, so a run that failed has one too: that of the baseline.
         of: the number of a record, or None where it has none.
     """
 
@@ -41,7 +41,7 @@ class Quantity:
 
     @property
     def worst(self) -> float:
-        """What a failure scores where there is no floor: 0, or the bad end of a range that has no 0 to offer."""
+        """What a failure scores where there is no baseline: 0, or the bad end of a range that has no 0 to offer."""
         return self.high if self.higher_is_better is False else max(self.low, 0.0)
 
     def better(self, a: float, b: float) -> bool:
@@ -50,19 +50,19 @@ class Quantity:
             return False
         return a > b if self.higher_is_better else a < b
 
-    def adjusted(self, value: float, floor: float) -> float | None:
-        """How much of the way from the floor to perfection: (m - floor) / (1 - floor) for a metric whose best is 1.
+    def adjusted(self, value: float, baseline: float) -> float | None:
+        """Return the share of the way from the baseline to 1: (m - baseline) / (1 - baseline).
 
         Args:
             value: m, of any size.
-            floor: what is reached without learning.
+            baseline: what is reached without learning.
 
         Returns:
-            1 at perfection, 0 at the floor, negative below it; None where the floor is perfect already.
+            1 at perfection, 0 at the baseline, negative below it; None where the baseline is perfect already.
         """
-        if self.higher_is_better is None or not math.isfinite(self.best) or math.isclose(floor, self.best):
+        if self.higher_is_better is None or not math.isfinite(self.best) or math.isclose(baseline, self.best):
             return None
-        return (value - floor) / (self.best - floor)
+        return (value - baseline) / (self.best - baseline)
 
 
 def _of_score(name: str) -> Callable[[Record], float | None]:

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nica_bench.records.record import CellSpec, Record, Status
+from nica_bench.records.record import Record, RunSpec, Status
 from nica_bench.stats.quantities import Quantity
 
-__all__ = ["Cell", "Series", "labelled"]
+__all__ = ["Run", "Series", "labelled"]
 
-Cell = tuple[int, int]
+Run = tuple[int, int]
 """Data seed and initialisation seed."""
 
 
@@ -33,22 +33,22 @@ class Series:
     scenario: str
     method: str
     first: Record
-    records: Mapping[Cell, Record]
+    records: Mapping[Run, Record]
 
     @property
     def is_method(self) -> bool:
-        """It is no floor."""
+        """It is no baseline."""
         return self.first.kind == "method"
 
     @property
     def oracle(self) -> bool:
-        """It is told the latents: a bound, not a result, and never a floor for others."""
-        return self.first.told["oracle"]
+        """It is told the latents: a bound, not a result, and never a baseline for others."""
+        return "z" in self.first.side_information
 
     @cached_property
-    def inits(self) -> list[int]:
+    def training_seeds(self) -> list[int]:
         """Initialisation seeds."""
-        return sorted({init for _, init in self.records}) or [0]
+        return sorted({training_seed for _, training_seed in self.records}) or [0]
 
     @cached_property
     def seeds(self) -> list[int]:
@@ -62,7 +62,7 @@ class Series:
 
     @property
     def finished(self) -> bool:
-        """It has at least one ok cell."""
+        """It has at least one ok run."""
         return bool(self.ok.any())
 
     def numbers(self, quantity: Quantity) -> NDArray[np.float64]:
@@ -122,7 +122,7 @@ def _identity(what: str) -> Callable[[Record], Hashable]:
     return identify
 
 
-def _told_apart(label: str, specs: Sequence[CellSpec], what: str) -> list[str]:
+def _told_apart(label: str, specs: Sequence[RunSpec], what: str) -> list[str]:
     versions = [str(getattr(s, f"{what}_version")) for s in specs]
     if len(set(versions)) == len(specs):
         return [f"{label} (version {version})" for version in versions]

@@ -25,13 +25,13 @@ class VarianceSplit:
         data: variance between datasets; 0 where they differ by no more than initialisations do.
         initialisation: variance between the initialisations of a dataset.
         share: data / (data + initialisation) with a percentile bootstrap interval over datasets; 0 where both are 0.
-        cells: number of scores.
+        runs: number of scores.
     """
 
     data: float
     initialisation: float
     share: Estimate
-    cells: int
+    runs: int
 
     @property
     def datasets(self) -> int:
@@ -65,12 +65,12 @@ def split_variance(scores: Mapping[int, Sequence[float]], *, seed: int = 0, resa
     size = np.array([len(g) for g in groups], dtype=np.float64)
     mean = np.array([g.mean() for g in groups])
     squares = np.array([((g - g.mean()) ** 2).sum() for g in groups])
-    data, init = _components(size[None], mean[None], squares[None])
+    data, training_seed = _components(size[None], mean[None], squares[None])
     drawn = resampled(len(groups), None, seed, resamples)
     shares = _share(*_components(size[drawn], mean[drawn], squares[drawn]))
     low, high = np.quantile(shares, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    share = Estimate(float(_share(data, init)[0]), float(low), float(high), len(groups))
-    return VarianceSplit(float(data[0]), float(init[0]), share, int(size.sum()))
+    share = Estimate(float(_share(data, training_seed)[0]), float(low), float(high), len(groups))
+    return VarianceSplit(float(data[0]), float(training_seed[0]), share, int(size.sum()))
 
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -87,6 +87,6 @@ def _components(size: Array, mean: Array, squares: Array) -> tuple[Array, Array]
     return np.maximum((between - within) / n0, 0.0), within
 
 
-def _share(data: Array, init: Array) -> Array:
-    total = data + init
+def _share(data: Array, training_seed: Array) -> Array:
+    total = data + training_seed
     return np.divide(data, total, out=np.zeros_like(data), where=total > 0)

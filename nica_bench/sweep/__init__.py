@@ -1,4 +1,4 @@
-"""Sweeps: a grid of cells as jobs of a cluster, through submitit."""
+"""Sweeps: a grid of runs as jobs of a cluster, through submitit."""
 
 from nica_bench.sweep.clusters import Cluster, Debug, Local
 from nica_bench.sweep.file import SweepFile, example, read_sweep

@@ -37,7 +37,7 @@ class Look:
 
     Args:
         state: pending, running or ended.
-        status: where it has ended: of the cells that it was working on and has no records of.
+        status: where it has ended: of the runs that it was working on and has no records of.
         why: it ended, for people; of a pending job, why it does not begin, as the cluster says it.
     """
 

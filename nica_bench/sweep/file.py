@@ -109,7 +109,7 @@ class SweepFile:
     shared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     parameters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     seeds: str | None = None
-    inits: int | None = None
+    training_seeds: int | None = None
     metrics: tuple[str, ...] = ()
     out: Path | None = None
     device: str | None = None
@@ -166,7 +166,7 @@ def read_sweep(path: Path) -> SweepFile:
         shared=file.grid(key for key in file.values if key in spelled and key not in _KEYS),
         parameters=_parameters(file),
         seeds=seeds,
-        inits=file.whole("inits", 1),
+        training_seeds=file.whole("inits", 1),
         metrics=tuple(file.texts("metrics")),
         out=None if out is None else Path(out),
         device=file.text("device"),

@@ -1,4 +1,4 @@
-"""The cells of a sweep: what a file says and the flags, which win, made into scenarios, methods and seeds."""
+"""The runs of a sweep: what a file says and the flags, which win, made into scenarios, methods and seeds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["MANY_CELLS", "Flags", "Made", "make_grid"]
 T = TypeVar("T", Scenario, Method)
 
 MANY_CELLS = 100_000
-"""More cells than this are asked about."""
+"""More runs than this are asked about."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Flags:
     given: Mapping[str, str]
     parameters: Mapping[str, Mapping[str, str]]
     seeds: str | None
-    inits: int | None
+    training_seeds: int | None
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Made:
         texts: what a job on another machine makes a scenario or method from again.
         resources: of the jobs of a method.
         seeds, inits: of each scenario; where they are None, its own default holds.
-        size: number of cells, with those whose method makes no sense on their scenario.
+        size: number of runs, with those whose method makes no sense on their scenario.
     """
 
     scenarios: list[Scenario]
@@ -59,7 +59,7 @@ class Made:
     texts: dict[Scenario | Method, str]
     resources: dict[Method, Resources]
     seeds: list[int] | None
-    inits: int | None
+    training_seeds: int | None
     size: int
 
 
@@ -73,7 +73,7 @@ def make_grid(file: SweepFile, flags: Flags, resources: Callable[[Resources], Re
         yes: make more than `MANY_CELLS` without a question.
 
     Raises:
-        UsageError: for wrong names and values, with the line of the file; an empty grid; or too many cells.
+        UsageError: for wrong names and values, with the line of the file; an empty grid; or too many runs.
     """
     scenarios = [Grid(text) for text in flags.scenarios] or list(file.scenarios)
     methods = [Grid(text, resources=file.resources) for text in flags.methods] or list(file.methods)
@@ -93,10 +93,10 @@ def make_grid(file: SweepFile, flags: Flags, resources: Callable[[Resources], Re
     text = flags.seeds or file.seeds
     seeds = None if text is None else parse_seeds(text)
     _check_parameters(methods, file, flags)
-    inits = flags.inits or file.inits
-    size = sum(g.size for g in methods) * sum(_size(g, seeds, inits) for g in scenarios)
+    training_seeds = flags.training_seeds or file.training_seeds
+    size = sum(g.size for g in methods) * sum(_size(g, seeds, training_seeds) for g in scenarios)
     if size > MANY_CELLS and not yes:
-        raise UsageError(f"the grid has {size:,} cells: is that what you want? Then say --yes")
+        raise UsageError(f"the grid has {size:,} runs: is that what you want? Then say --yes")
     made: dict[Scenario, str] = {}
     for grid in scenarios:
         for text, scenario in _points(grid, lambda text: _scenario(text, flags.given)):
@@ -110,19 +110,19 @@ def make_grid(file: SweepFile, flags: Flags, resources: Callable[[Resources], Re
     check_names(texts, ())
     kept = list(texts) if chosen else fitting(texts, list(made))
     every: list[tuple[Scenario | Method, str]] = [*made.items(), *texts.items()]
-    return Made(list(made), kept, dict(every), given, seeds, inits, size)
+    return Made(list(made), kept, dict(every), given, seeds, training_seeds, size)
 
 
-def _size(grid: Grid, seeds: list[int] | None, inits: int | None) -> int:
-    """Number of cells that a method has on a grid of scenarios."""
-    if seeds is not None and inits is not None:
-        return grid.size * len(seeds) * inits
+def _size(grid: Grid, seeds: list[int] | None, training_seeds: int | None) -> int:
+    """Number of runs that a method has on a grid of scenarios."""
+    if seeds is not None and training_seeds is not None:
+        return grid.size * len(seeds) * training_seeds
     try:
         scenario = make_scenario(parse_name(grid.text)[0])
     except UsageError as error:
         raise grid.error("name", str(error)) from error
     number = len(parse_seeds(scenario.default_seeds)) if seeds is None else len(seeds)
-    return grid.size * number * (scenario.default_inits if inits is None else inits)
+    return grid.size * number * (scenario.default_training_seeds if training_seeds is None else training_seeds)
 
 
 def _check_given(grid: Grid, given: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""What a job does: it makes its cells from texts, computes those that are not there yet and writes each itself."""
+"""What a job does: it makes its runs from texts, computes those that are not there yet and writes each itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nica_bench.errors import NicaBenchError
 from nica_bench.records.record import Record, Status
 from nica_bench.records.store import Store
 from nica_bench.registry import make_method, make_scenario
-from nica_bench.running.plan import Cell, Group
+from nica_bench.running.plan import Group, Run
 from nica_bench.running.reporter import Reporter
 from nica_bench.running.work import Setting, failed_record
 from nica_bench.sweep.packing import family_of
@@ -30,7 +30,7 @@ __all__ = ["CellText", "SweepJob", "begun_file", "is_fresh", "made_at", "read_be
 
 @dataclass(frozen=True)
 class CellText:
-    """A cell as texts and numbers, from which any process makes it again.
+    """A run as texts and numbers, from which any process makes it again.
 
     Args:
         scenario, method: as `make_scenario` and `make_method` take them.
@@ -41,26 +41,26 @@ class CellText:
     scenario: str
     method: str
     seed: int
-    init: int
+    training_seed: int
     key: str
 
-    def make(self) -> Cell:
-        """The cell.
+    def make(self) -> Run:
+        """The run.
 
         Raises:
             NicaBenchError: if it has another key here: the code is another than where the job was made.
         """
-        cell = Cell(make_scenario(self.scenario), make_method(self.method), self.seed, self.init)
-        if cell.spec.key != self.key:
+        run = Run(make_scenario(self.scenario), make_method(self.method), self.seed, self.training_seed)
+        if run.spec.key != self.key:
             raise NicaBenchError(
-                f"{self.method} on {self.scenario} is another cell here ({cell.spec.short}) than where "
+                f"{self.method} on {self.scenario} is another run here ({run.spec.short}) than where "
                 f"the job was made ({self.key[:12]}): the code or a method's file was changed since; sweep again"
             )
-        return cell
+        return run
 
 
 def made_at(record: Record) -> str:
-    """When a record was made: what tells one record of a cell from an earlier one."""
+    """When a record was made: what tells one record of a run from an earlier one."""
     return str(record.provenance.get("ended"))
 
 
@@ -75,12 +75,12 @@ def is_fresh(record: Record, stale: Mapping[str, str]) -> bool:
 
 
 def begun_file(folder: Path, index: int) -> Path:
-    """Where a job notes the groups of cells that it is working on, and those that were cut off and wait their turn."""
+    """Where a job notes the groups of runs that it is working on, and those that were cut off and wait their turn."""
     return folder / f"{index}_begun.json"
 
 
 def read_begun(folder: Path, index: int) -> set[str]:
-    """Keys of the cells that a job was working on when it wrote last; none where it wrote nothing."""
+    """Keys of the runs that a job was working on when it wrote last; none where it wrote nothing."""
     return {key for keys in _read_groups(folder, index, "working") for key in keys}
 
 
@@ -94,11 +94,11 @@ def _read_groups(folder: Path, index: int, *kinds: str) -> list[list[str]]:
 
 
 class _Notes(Reporter):
-    """Notes on the disk which cells are being worked on, for whoever asks why a job's records are missing.
+    """Notes on the disk which runs are being worked on, for whoever asks why a job's records are missing.
 
     Args:
         file: the notes.
-        waiting: groups that were cut off. Their checkpoints are those of all their cells together, so that they are
+        waiting: groups that were cut off. Their checkpoints are those of all their runs together, so that they are
             noted until each has begun: the job may be stopped again before.
     """
 
@@ -112,7 +112,7 @@ class _Notes(Reporter):
         return {key for keys in self.working.values() for key in keys}
 
     def begun(self, group: Group) -> None:
-        keys = self.working[group] = [c.spec.key for c in group.cells]
+        keys = self.working[group] = [c.spec.key for c in group.runs]
         self._waiting = [others for others in self._waiting if others != keys]
         self._write()
 
@@ -130,26 +130,26 @@ class _Notes(Reporter):
 
 @dataclass
 class SweepJob:
-    """What submitit runs. Queued again for whatever reason, it goes on with the cells that are not finished.
+    """What submitit runs. Queued again for whatever reason, it goes on with the runs that are not finished.
 
     Args:
         folder: of the array.
         index: of the job in it.
-        cells: to be computed.
+        runs: to be computed.
         stale: `made_at` of their records that are to be replaced, by key.
         setting: as of a run.
         modules: files of methods and scenarios that workers load.
         workers: processes, where there is no accelerator.
         sharing: groups that share an accelerator.
-        timeout: most seconds a cell.
-        largest: most cells that train at once.
+        timeout: most seconds a run.
+        largest: most runs that train at once.
         inline: in this process, for debugging.
         devices: what CUDA_VISIBLE_DEVICES is where the job was made; submitit's local jobs would see no device.
     """
 
     folder: str
     index: int
-    cells: tuple[CellText, ...]
+    runs: tuple[CellText, ...]
     stale: Mapping[str, str]
     setting: Setting
     modules: tuple[str, ...] = ()
@@ -177,77 +177,77 @@ class SweepJob:
             cut_off = self._resumable(store, left, noted)
             self._notes = _Notes(begun_file(Path(self.folder), self.index), cut_off)
             self._compute([text.make() for text in left], self._notes, cut_off)
-        return f"{len(left)} of {len(self.cells)} cells computed"
+        return f"{len(left)} of {len(self.runs)} runs computed"
 
     def checkpoint(self) -> DelayedSubmission:
         """What is to be submitted in place of this job when it is stopped: the same, for its records are on the disk.
 
         The fits that run get some seconds to save their states, from which they go on in the next job. What it was
-        working on comes last then: a cell that takes longer than the job may run keeps no other back.
+        working on comes last then: a run that takes longer than the job may run keeps no other back.
         """
         from submitit.helpers import DelayedSubmission
 
         if self._crew is not None:
             self._crew.interrupt()
         working = self._notes.keys if self._notes is not None else set()
-        last = sorted(self.cells, key=lambda cell: cell.key in working)
-        return DelayedSubmission(replace(self, cells=tuple(last)))
+        last = sorted(self.runs, key=lambda run: run.key in working)
+        return DelayedSubmission(replace(self, runs=tuple(last)))
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_notes": None, "_crew": None}
 
     def _left(self, store: Store) -> Sequence[CellText]:
-        """The cells without a record of this job; one that was killed is done again."""
-        there = store.scan(cell.key for cell in self.cells).records
+        """The runs without a record of this job; one that was killed is done again."""
+        there = store.scan(run.key for run in self.runs).records
         done = {k for k, r in there.items() if r.status is not Status.KILLED and is_fresh(r, self.stale)}
-        return [cell for cell in self.cells if cell.key not in done]
+        return [run for run in self.runs if run.key not in done]
 
     def _resumable(self, store: Store, left: Sequence[CellText], groups: Sequence[Sequence[str]]) -> list[list[str]]:
-        """Groups that were cut off and have left a checkpoint, which is that of all their cells together."""
-        keys = {cell.key for cell in left}
+        """Groups that were cut off and have left a checkpoint, which is that of all their runs together."""
+        keys = {run.key for run in left}
         return [list(g) for g in groups if keys.issuperset(g) and store.checkpoint(g).exists()]
 
-    def _compute(self, cells: Sequence[Cell], notes: _Notes, cut_off: Sequence[Sequence[str]]) -> None:
+    def _compute(self, runs: Sequence[Run], notes: _Notes, cut_off: Sequence[Sequence[str]]) -> None:
         from nica_bench.running.pool import Crew
         from nica_bench.running.runner import compute
 
         if self.inline:
-            self._inline(cells)
+            self._inline(runs)
             return
         self._crew = Crew()
-        by_key = {cell.spec.key: cell for cell in cells} if cut_off else {}
+        by_key = {run.spec.key: run for run in runs} if cut_off else {}
         compute(
-            cells,
+            runs,
             self.setting,
             jobs=self.workers,
             timeout=self.timeout,
             modules=self.modules,
             reporter=notes,
-            # cells that don't train together are given out one by one, so that it is known which was begun
-            family=lambda cell: family_of(cell) if cell.method.replicated else cell,
+            # runs that don't train together are given out one by one, so that it is known which was begun
+            family=lambda run: family_of(run) if run.method.replicated else run,
             largest=self.largest,
             sharing=self.sharing,
             together=[[by_key[key] for key in keys] for keys in cut_off],
             crew=self._crew,
         )
 
-    def _inline(self, cells: Sequence[Cell]) -> None:
+    def _inline(self, runs: Sequence[Run]) -> None:
         from nica_bench.running.plan import grouped
         from nica_bench.running.work import run_group
         from nica_bench.training.device import resolve_device
 
         setting = replace(self.setting, device=resolve_device(self.setting.device))
-        for group in grouped(cells, 1, float("inf"), family_of, self.largest):
+        for group in grouped(runs, 1, float("inf"), family_of, self.largest):
             try:
                 run_group(group, setting, lambda kind, value: None)
             except SystemExit as error:
                 self._leaves(group, setting, error)
 
     def _leaves(self, group: Group, setting: Setting, error: SystemExit) -> None:
-        """Rows for cells whose method would have ended this process."""
+        """Rows for runs whose method would have ended this process."""
         store = Store.open(setting.out)
         left = {text.key for text in self._left(store)}
-        for cell in group.cells:
-            if cell.spec.key in left:
+        for run in group.runs:
+            if run.spec.key in left:
                 message = f"the method ended its process: exit code {error.code or 0}"
-                store.write(failed_record(cell, Status.KILLED, message, setting, time.time()))
+                store.write(failed_record(run, Status.KILLED, message, setting, time.time()))

@@ -3,7 +3,7 @@
 `arrays/<name>/array.json` says what an array of jobs computes and, once it is submitted, its number; submitit's own
 files lie beside it. The intention is on the disk before anything is submitted, under a name that nobody else uses, so
 that a process which was killed in between finds the array in Slurm by that name and submits nothing twice. `plan.json`
-says which cells the last sweep asked for. `submitter.json` says who is at work.
+says which runs the last sweep asked for. `submitter.json` says who is at work.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import psutil
 
 from nica_bench.errors import NicaBenchError, UsageError
 from nica_bench.files.atomic import locked, reason, sync_folder, temporary
-from nica_bench.running.plan import Cell
+from nica_bench.running.plan import Run
 from nica_bench.sweep.job import CellText
 from nica_bench.sweep.resources import Resources
 
@@ -41,14 +41,14 @@ class Array:
     Args:
         name: nobody else's, and the name of its jobs in Slurm.
         cluster: slurm, local or debug.
-        jobs: the cells of each job.
+        jobs: the runs of each job.
         resources: of each job.
         stale: `made_at` of records to be replaced, by key.
         number: in Slurm, or of the process; None: it is not known whether it was submitted.
         born: when that process began, seconds since 1970.
         host, user, created: who made it and when.
         largest, attempt: as in `Batch`.
-        manner: how its cells are computed, see `Manner`.
+        manner: how its runs are computed, see `Manner`.
         closed: all its jobs have ended and their records are there.
     """
 
@@ -81,7 +81,7 @@ class Array:
         scenarios = list(dict.fromkeys(c.scenario for job in self.jobs for c in job))
         methods = list(dict.fromkeys(c.method for job in self.jobs for c in job))
         s, m = ({text: i for i, text in enumerate(texts)} for texts in (scenarios, methods))
-        jobs = [[[s[c.scenario], m[c.method], c.seed, c.init, c.key] for c in job] for job in self.jobs]
+        jobs = [[[s[c.scenario], m[c.method], c.seed, c.training_seed, c.key] for c in job] for job in self.jobs]
         rest = {k: v for k, v in asdict(replace(self, jobs=())).items() if k != "jobs"}
         return {"format": 1, **rest, "scenarios": scenarios, "methods": methods, "jobs": jobs}
 
@@ -92,7 +92,9 @@ class Array:
             raise ValueError(f"it has format {value['format']}: update nica-bench")
         scenarios, methods = value["scenarios"], value["methods"]
         jobs = tuple(
-            tuple(CellText(scenarios[s], methods[m], seed, init, key) for s, m, seed, init, key in job)
+            tuple(
+                CellText(scenarios[s], methods[m], seed, training_seed, key) for s, m, seed, training_seed, key in job
+            )
             for job in value["jobs"]
         )
         resources = Resources(**{**value["resources"], "extra": tuple(value["resources"]["extra"])})
@@ -153,17 +155,17 @@ class Journal:
         """Those whose jobs may not have ended."""
         return [a for a in self.arrays() if not a.closed]
 
-    def write_plan(self, cells: Iterable[Cell], command: Sequence[str]) -> None:
-        """Note which cells are asked for. Raises NicaBenchError."""
+    def write_plan(self, runs: Iterable[Run], command: Sequence[str]) -> None:
+        """Note which runs are asked for. Raises NicaBenchError."""
         groups: dict[tuple[str, str], list[str]] = {}
-        for cell in cells:
-            groups.setdefault((cell.scenario.label, cell.method.label), []).append(cell.spec.key)
+        for run in runs:
+            groups.setdefault((run.scenario.label, run.method.label), []).append(run.spec.key)
         entries = [{"scenario": s, "method": m, "keys": keys} for (s, m), keys in groups.items()]
         plan = {"format": 1, "command": list(command), "begun": time.time(), "cells": entries}
         self._write(self.folder / "plan.json", plan)
 
     def plan(self) -> dict[str, Any]:
-        """What the last sweep asked for: 'begun', and 'cells', each with 'scenario', 'method' and 'keys'.
+        """What the last sweep asked for: 'begun', and 'runs', each with 'scenario', 'method' and 'keys'.
 
         Raises:
             UsageError: if there was none here.

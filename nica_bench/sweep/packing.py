@@ -1,4 +1,4 @@
-"""Packing cells into jobs, and jobs of a kind into arrays."""
+"""Packing runs into jobs, and jobs of a kind into arrays."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 from nica_bench.records.record import Record, Status
-from nica_bench.running.plan import Cell
+from nica_bench.running.plan import Run
 from nica_bench.sweep.resources import Resources
 
 __all__ = ["Batch", "Costs", "family_of", "pack"]
@@ -19,31 +19,31 @@ class Batch:
 
     Args:
         resources: of each job.
-        jobs: the cells of each job.
-        largest: most cells that train at once; None is as many as the memory holds.
-        attempt: how often these cells ran out of memory before.
+        jobs: the runs of each job.
+        largest: most runs that train at once; None is as many as the memory holds.
+        attempt: how often these runs ran out of memory before.
     """
 
     resources: Resources
-    jobs: tuple[tuple[Cell, ...], ...]
+    jobs: tuple[tuple[Run, ...], ...]
     largest: int | None = None
     attempt: int = 0
 
 
-def family_of(cell: Cell) -> Hashable:
-    """What cells have in common that can train together: the method with its parameters, and the data's shape."""
-    s, m = cell.scenario, cell.method
-    if m.knows_family or not m.replicated:
+def family_of(run: Run) -> Hashable:
+    """What runs have in common that can train together: the method with its parameters, and the data's shape."""
+    s, m = run.scenario, run.method
+    if "f" in m.side_information or not m.replicated:
         return m, s
-    shape = s.samples, getattr(s, "held_out", None), s.dimensions, s.conditions, s.latents
+    shape = s.samples, getattr(s, "held_out", None), s.n_observed, s.conditions, s.n_latents
     return m, type(s), shape, getattr(s, "image_shape", None), s.mixed_coordinates
 
 
 class Costs:
-    """What cells cost, from records that are there.
+    """What runs cost, from records that are there.
 
     Args:
-        records: of any cells.
+        records: of any runs.
     """
 
     def __init__(self, records: Iterable[Record]) -> None:
@@ -59,35 +59,35 @@ class Costs:
         self._seconds = {key: statistics.median(values) for key, values in seconds.items()}
         self._memory = {key: max(values) for key, values in memory.items()}
 
-    def seconds(self, cell: Cell) -> float | None:
-        """Seconds of a cell in its group: the median of the same method and scenario, else of the method; or None."""
-        return self._of(self._seconds, cell)
+    def seconds(self, run: Run) -> float | None:
+        """Seconds of a run in its group: the median of the same method and scenario, else of the method; or None."""
+        return self._of(self._seconds, run)
 
-    def memory(self, cell: Cell) -> float | None:
-        """Largest bytes of a process that made such a cell, or None."""
-        return self._of(self._memory, cell)
+    def memory(self, run: Run) -> float | None:
+        """Largest bytes of a process that made such a run, or None."""
+        return self._of(self._memory, run)
 
-    def _of(self, values: Mapping[Hashable, float], cell: Cell) -> float | None:
-        method, scenario = cell.method.label, cell.scenario.label
+    def _of(self, values: Mapping[Hashable, float], run: Run) -> float | None:
+        method, scenario = run.method.label, run.scenario.label
         return values.get((method, scenario), values.get(method))
 
 
-def pack(cells: Iterable[Cell], resources: Callable[[Cell], Resources], costs: Costs) -> list[Batch]:
-    """Cells that can train together into jobs of nearly the same size, and jobs with the same resources into arrays.
+def pack(runs: Iterable[Run], resources: Callable[[Run], Resources], costs: Costs) -> list[Batch]:
+    """Runs that can train together into jobs of nearly the same size, and jobs with the same resources into arrays.
 
     Args:
-        cells: what is to be computed.
-        resources: of a cell's job, with the limits of cells and minutes.
-        costs: what cells take.
+        runs: what is to be computed.
+        resources: of a run's job, with the limits of runs and minutes.
+        costs: what runs take.
     """
-    families: dict[Hashable, list[Cell]] = {}
-    for cell in cells:
-        families.setdefault((resources(cell), family_of(cell)), []).append(cell)
-    kinds: dict[Resources, list[tuple[Cell, ...]]] = {}
+    families: dict[Hashable, list[Run]] = {}
+    for run in runs:
+        families.setdefault((resources(run), family_of(run)), []).append(run)
+    kinds: dict[Resources, list[tuple[Run, ...]]] = {}
     for members in families.values():
         kind = resources(members[0])
         known = [s for c in members if (s := costs.seconds(c)) is not None]
-        most = kind.cells_per_job
+        most = kind.runs_per_job
         if known and (each := statistics.fmean(known)) > 0:
             workers = kind.cpus if not kind.gpus else 1
             most = max(1, min(most, int(kind.minutes_per_job * 60 * workers / each)))

@@ -1,4 +1,4 @@
-"""What the jobs of a kind ask Slurm for, and how cells are packed into them."""
+"""What the jobs of a kind ask Slurm for, and how runs are packed into them."""
 
 from __future__ import annotations
 
@@ -63,11 +63,11 @@ class Resources:
         array_limit: most jobs of an array that run at once.
         constraint, account, qos: as sbatch takes them.
         extra: more lines of the sbatch script: `#SBATCH --key=value`, or shell such as `module load`.
-        cells_per_job: most cells in one job.
-        minutes_per_job: most minutes of work in one job, where records tell how long a cell takes.
+        runs_per_job: most runs in one job.
+        minutes_per_job: most minutes of work in one job, where records tell how long a run takes.
         groups_per_gpu: groups of replicates that share an accelerator.
         requeues: how often a job may reach its time limit and go on from there.
-        oom_retries: how often cells that ran out of memory are tried again, with half the group and twice the memory.
+        oom_retries: how often runs that ran out of memory are tried again, with half the group and twice the memory.
     """
 
     partition: str | None = None
@@ -80,7 +80,7 @@ class Resources:
     account: str | None = None
     qos: str | None = None
     extra: tuple[str, ...] = ()
-    cells_per_job: int = 32
+    runs_per_job: int = 32
     minutes_per_job: float = 30.0
     groups_per_gpu: int = 1
     requeues: int = 5
@@ -116,7 +116,7 @@ class Resources:
                 found[key] = table.made(key, parse, str(value))
         for key in ("partition", "constraint", "account", "qos"):
             found[key] = table.text(key)
-        for key in ("cpus", "array_limit", "cells_per_job", "groups_per_gpu"):
+        for key in ("cpus", "array_limit", "runs_per_job", "groups_per_gpu"):
             found[key] = table.whole(key, 1)
         for key in ("gpus", "requeues", "oom_retries"):
             found[key] = table.whole(key)
@@ -129,7 +129,7 @@ class Resources:
         return dataclasses.replace(self, **{key: value for key, value in values.items() if value is not None})
 
     def larger(self) -> Self:
-        """What cells get that ran out of memory."""
+        """What runs get that ran out of memory."""
         return dataclasses.replace(self, memory=None if self.memory is None else 2 * self.memory)
 
     def sbatch(self, name: str) -> dict[str, Any]:

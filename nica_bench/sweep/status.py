@@ -19,7 +19,7 @@ __all__ = ["Line", "Overview", "overview"]
 
 @dataclass
 class Line:
-    """One method on one scenario, in cells.
+    """One method on one scenario, in runs.
 
     Args:
         scenario, method: labels.
@@ -40,7 +40,7 @@ class Line:
 
     @property
     def missing(self) -> int:
-        """Cells that no job is to make: the same command again takes them."""
+        """Runs that no job is to make: the same command again takes them."""
         return self.total - self.done - sum(self.failed.values()) - self.running - self.pending
 
 

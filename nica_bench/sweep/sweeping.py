@@ -1,4 +1,4 @@
-"""A sweep, top to bottom: find what is running, submit what is missing, watch until each cell has its record."""
+"""A sweep, top to bottom: find what is running, submit what is missing, watch until each run has its record."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nica_bench.method import Method
 from nica_bench.records.record import Record, Status
 from nica_bench.records.store import Store
 from nica_bench.registry import method_file, scenario_file
-from nica_bench.running.plan import Cell
+from nica_bench.running.plan import Run
 from nica_bench.running.runner import Plan
 from nica_bench.running.work import Setting, failed_record
 from nica_bench.scenario import Scenario
@@ -35,12 +35,12 @@ _PATIENCE = 600.0
 
 @dataclass(frozen=True)
 class Manner:
-    """How cells are computed, whatever their method.
+    """How runs are computed, whatever their method.
 
     Args:
         device, timeout, compile: as of a run.
         jobs: workers of a local job; None is one for each core.
-        debug: print the traceback of a cell that fails.
+        debug: print the traceback of a run that fails.
     """
 
     device: str = "auto"
@@ -89,10 +89,10 @@ class Sweep:
     def submit(
         self, plan: Plan, batches: Sequence[Batch], cluster: str, manner: Manner, texts: Mapping[Scenario | Method, str]
     ) -> None:
-        """Submit cells; each becomes part of what is watched at once.
+        """Submit runs; each becomes part of what is watched at once.
 
         Args:
-            plan: with the store's present records of these cells.
+            plan: with the store's present records of these runs.
             batches: what to submit.
             cluster: where.
             manner: how.
@@ -103,8 +103,8 @@ class Sweep:
             NicaBenchError: if they can't be submitted now; those that were go on.
         """
         setting = Setting(str(self._store.folder), manner.device, manner.compile, tuple(sys.argv), manner.debug)
-        for cell, reason in plan.skipped:
-            self._store.write(failed_record(cell, Status.SKIPPED, reason, setting, time.time()))
+        for run, reason in plan.skipped:
+            self._store.write(failed_record(run, Status.SKIPPED, reason, setting, time.time()))
         old = self._store.scan(c.spec.key for batch in batches for job in batch.jobs for c in job).records
         for batch in batches:
             for part in self._parts(batch, cluster):
@@ -112,7 +112,7 @@ class Sweep:
                 self._submit(jobs, part, old, cluster, manner)
 
     def run(self) -> Iterator[Tally]:
-        """Watch until all jobs have ended, with a pause after each look; cells that ran out of memory go again.
+        """Watch until all jobs have ended, with a pause after each look; runs that ran out of memory go again.
 
         Raises:
             NicaBenchError: if records can't be read or written any more.
@@ -145,7 +145,7 @@ class Sweep:
                 if jobs:
                     larger = array.resources.larger()
                     self._say(
-                        f"out of memory: {sum(map(len, jobs))} cells go again in groups of {len(jobs[0])} at most"
+                        f"out of memory: {sum(map(len, jobs))} runs go again in groups of {len(jobs[0])} at most"
                         + (f" with {larger.memory} MB" if larger.memory else "")
                     )
                     batch = Batch(larger, (), largest=len(jobs[0]), attempt=array.attempt + 1)
@@ -277,12 +277,12 @@ def cancel(journal: Journal, clusters: Mapping[str, Cluster] | None = None) -> l
     return stopped
 
 
-def _text(cell: Cell, texts: Mapping[Scenario | Method, str]) -> CellText:
-    return CellText(texts[cell.scenario], texts[cell.method], cell.seed, cell.init, cell.spec.key)
+def _text(run: Run, texts: Mapping[Scenario | Method, str]) -> CellText:
+    return CellText(texts[run.scenario], texts[run.method], run.seed, run.training_seed, run.spec.key)
 
 
 def _modules(jobs: Iterable[Iterable[CellText]]) -> tuple[str, ...]:
-    """The files of scenarios and methods of cells."""
+    """The files of scenarios and methods of runs."""
     texts = dict.fromkeys((c.scenario, c.method) for job in jobs for c in job)
     files = dict.fromkeys(path for s, m in texts for path in (scenario_file(s), method_file(m)))
     return tuple(str(path) for path in files if path is not None)

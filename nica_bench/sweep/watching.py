@@ -25,10 +25,10 @@ _LOOKS = 2
 
 @dataclass(frozen=True)
 class Tally:
-    """How far the open arrays are, in cells of theirs.
+    """How far the open arrays are, in runs of theirs.
 
     Args:
-        total, done, failed: cells in all, with a record, and with one that is neither ok nor skipped.
+        total, done, failed: runs in all, with a record, and with one that is neither ok nor skipped.
         running, pending: jobs.
         answered: the clusters say so; False: one of them does not answer.
         held: why jobs wait where it is not for their turn alone, as the cluster says it.
@@ -83,7 +83,7 @@ class Watch:
 
     def add(self, array: Array) -> None:
         """Watch an array whose number is known."""
-        missing = [{cell.key: cell for cell in job} for job in array.jobs]
+        missing = [{run.key: run for run in job} for job in array.jobs]
         self._open[array.name] = _Open(array, missing)
 
     @property
@@ -93,7 +93,7 @@ class Watch:
 
     @property
     def keys(self) -> set[str]:
-        """Cells that jobs are to make and have not made."""
+        """Runs that jobs are to make and have not made."""
         return {key for o in self._open.values() for job in o.missing for key in job}
 
     def records(self, array: Array) -> dict[str, Record]:
@@ -160,7 +160,7 @@ class Watch:
                 self._give_up(o, i, look)
 
     def _give_up(self, o: _Open, index: int, look: Look) -> None:
-        """A row for each cell that an ended job left behind."""
+        """A row for each run that an ended job left behind."""
         # a shared disk may list files late; asked for by name they are there
         self._take(o, o.missing[index], list(o.missing[index]))
         folder = self._journal.array_folder(o.array.name)
@@ -174,27 +174,27 @@ class Watch:
             if key not in begun:
                 status, why = Status.OOM if too_small else Status.KILLED, f"not begun: {look.why}"
             try:
-                cell = text.make()
+                run = text.make()
             except NicaBenchError as error:
                 lost.setdefault((text.method, text.scenario), []).append(
                     why if str(error) in why else f"{why}; {error}"
                 )
             else:
-                record = failed_record(cell, status, why, setting, time.time())
+                record = failed_record(run, status, why, setting, time.time())
                 o.records[key] = self._store.write(record)
             del o.missing[index][key]
         for (method, scenario), causes in lost.items():
-            number = "1 cell" if len(causes) == 1 else f"{len(causes)} cells"
+            number = "1 run" if len(causes) == 1 else f"{len(causes)} runs"
             self._say(f"{method} on {scenario}: {number} can't have a record: {causes[0]}")
 
     def _read(self) -> None:
         """Take the records that came since the last look."""
         try:
-            names = set(os.listdir(self._store.cells))
+            names = set(os.listdir(self._store.runs))
         except FileNotFoundError:
             names = set()
         except OSError as error:
-            raise NicaBenchError(f"cannot list {self._store.cells}: {reason(error)}") from error
+            raise NicaBenchError(f"cannot list {self._store.runs}: {reason(error)}") from error
         for o in self._open.values():
             for missing in o.missing:
                 there = [key for key in missing if key + ".json" in names and self._changed(o, key)]
@@ -212,7 +212,7 @@ class Watch:
         if key not in o.array.stale:
             return True
         try:
-            changed = (self._store.cells / f"{key}.json").stat().st_mtime_ns
+            changed = (self._store.runs / f"{key}.json").stat().st_mtime_ns
         except OSError:
             return False
         before, o.seen[key] = o.seen.get(key), changed
@@ -220,11 +220,11 @@ class Watch:
 
 
 def halved(array: Array, records: Mapping[str, Record]) -> list[list[CellText]]:
-    """Jobs of half the size from the cells of an array that ran out of memory."""
+    """Jobs of half the size from the runs of an array that ran out of memory."""
     size = array.largest or max(map(len, array.jobs))
     half = max(1, -(-size // 2))
     jobs: list[list[CellText]] = []
     for job in array.jobs:
-        cells: Sequence[CellText] = [c for c in job if c.key in records and records[c.key].status is Status.OOM]
-        jobs += [list(cells[i : i + half]) for i in range(0, len(cells), half)]
+        runs: Sequence[CellText] = [c for c in job if c.key in records and records[c.key].status is Status.OOM]
+        jobs += [list(runs[i : i + half]) for i in range(0, len(runs), half)]
     return jobs

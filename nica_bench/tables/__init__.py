@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from nica_bench.stats.frames import told_letters
 from nica_bench.tables.formats import BINARY, FORMATS, SUFFIXES, html_table, render, terminal_table
 from nica_bench.tables.kinds import TABLE_KINDS, table_kind
 from nica_bench.tables.query import Query, TableKind
@@ -25,5 +24,4 @@ __all__ = [
     "scores_table",
     "table_kind",
     "terminal_table",
-    "told_letters",
 ]

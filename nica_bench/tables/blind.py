@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from nica_bench.metrics import Consistency, consistency
 from nica_bench.records.record import Record, Status
 from nica_bench.stats import Block, Series
-from nica_bench.stats.frames import told_letters
 from nica_bench.tables.seconds import mean_seconds, seconds_text
 from nica_bench.tables.table import Column, Row, Table, number
 
@@ -45,7 +44,7 @@ NAMES = (
 
 
 def blind_rows(block: Block, arrays: Arrays | None) -> list[dict[str, Any]]:
-    """A row a method, methods before floors, lowest bits first.
+    """A row a method, methods before baselines, lowest bits first.
 
     Args:
         block: of a scenario whose latents nobody knows.
@@ -91,7 +90,7 @@ def _row(series: Series, arrays: Arrays | None) -> dict[str, Any]:
     return {
         "method": series.method,
         "kind": series.first.kind,
-        "told": told_letters(series.first.told),
+        "told": series.first.side_information or "-",
         **{name: _OVER.get(name, _median)(_values(done, name)) for name in NAMES},
         "consistency": _median([c.mcc for _, c in found]),
         "consistency_within": _median([c.within for _, c in found]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nica_bench.errors import UsageError, did_you_mean
-from nica_bench.tables import cells, knees, pairs, scores, slopes
+from nica_bench.tables import knees, pairs, runs, scores, slopes
 from nica_bench.tables.query import TableKind
 
 __all__ = ["TABLE_KINDS", "table_kind"]
@@ -16,10 +16,10 @@ TABLE_KINDS: dict[str, TableKind] = {
         pairs.VARIANCE,
         slopes.KIND,
         knees.KIND,
-        cells.DIFFICULTIES,
-        cells.FAILURES,
-        cells.REPRODUCE,
-        cells.CELLS,
+        runs.DIFFICULTIES,
+        runs.FAILURES,
+        runs.REPRODUCE,
+        runs.CELLS,
     )
 }
 """What `table --kind` takes."""

@@ -28,8 +28,8 @@ def _build(collection: Collection, query: Query) -> tuple[list[Table], list[str]
     rows: list[dict[str, Any]] = []
     for block in blocks:
         for series in block.series:
-            for (seed, init), record in sorted(series.records.items()):
-                if record.status is not Status.OK or record.told["dimension"] or not record.dimensions:
+            for (seed, training_seed), record in sorted(series.records.items()):
+                if record.status is not Status.OK or "n" in record.side_information or not record.dimensions:
                     continue
                 found = record.dimensions
                 low, high = knee_interval(found) if found.keys() >= WIDE_RULES.keys() else (None, None)
@@ -38,8 +38,8 @@ def _build(collection: Collection, query: Query) -> tuple[list[Table], list[str]
                         "scenario": block.scenario,
                         "method": series.method,
                         "seed": seed,
-                        "init": init,
-                        "latents": block.latents,
+                        "init": training_seed,
+                        "latents": block.n_latents,
                         **{rule: found.get(rule) for rule in WIDE_RULES},
                         "low": low,
                         "high": high,

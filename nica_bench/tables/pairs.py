@@ -91,18 +91,18 @@ def _variance(collection: Collection, query: Query) -> tuple[list[Table], list[s
                     "sd_initialisation": split.initialisation**0.5,
                     **short("share_data", split.share),
                     "datasets": split.datasets,
-                    "cells": split.cells,
+                    "cells": split.runs,
                     "left_out": lost,
                 }
             )
         if rows:
             caption = (
                 f"Standard deviation of {wanted.name} between datasets and between the initialisations of one. data: "
-                "share of the variance. lost: cells without a score, which are left out here."
+                "share of the variance. lost: runs without a score, which are left out here."
             )
             tables.append(Table(block.scenario, _VARIANCE_COLUMNS, rows, caption))
     if not tables:
-        raise UsageError("no method has several initialisations of its datasets: run with --inits 3, say")
+        raise UsageError("no method has several initialisations of its datasets: run with --training-seeds 3, say")
     return tables, notes
 
 

@@ -1,4 +1,4 @@
-"""Scores: one row a method, or whatever the rows are to be of, with intervals, floors and failures."""
+"""Scores: one row a method, or whatever the rows are to be of, with intervals, baselines and failures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from nica_bench.stats import (
     wilson,
 )
 from nica_bench.stats.blocks import in_order
-from nica_bench.stats.frames import told_letters
 from nica_bench.tables.blind import Arrays, blind_rows, blind_table
 from nica_bench.tables.query import Query, TableKind
 from nica_bench.tables.seconds import mean_seconds, seconds_text
@@ -38,17 +37,17 @@ Interval = Callable[..., Estimate]
 
 LEGEND = (
     "told: u conditions, n dimension, f family, z latents (a bound). mcc: median over datasets. "
-    "adj: (mcc - floor) / (1 - floor). dim: share with the right dimension. "
-    "s: a dataset. fail: failed + missing of all cells."
+    "adj: (mcc - baseline) / (1 - baseline). dim: share with the right dimension. "
+    "s: a dataset. fail: failed + missing of all runs."
 )
 
 
 def rows_of(
     records: Sequence[Record], threshold: float = 0.95, arrays: Arrays | None = None
 ) -> dict[str, list[dict[str, Any]]]:
-    """The overview of each scenario: methods first, then floors, then bounds, each by median mcc, best first.
+    """The overview of each scenario: methods first, then baselines, then bounds, each by median mcc, best first.
 
-    A failed cell scores the floor (see `nica_bench.stats.blocks`), is no success, and is counted.
+    A failed run scores the baseline (see `nica_bench.stats.blocks`), is no success, and is counted.
 
     Args:
         records: no key twice.
@@ -83,9 +82,9 @@ def scores_table(title: str, rows: Sequence[Row], threshold: float = 0.95) -> Ta
     caption = LEGEND
     if any(r["seconds"] is None and r["seconds_low"] is not None for r in rows):
         caption += " s low-high: means of several machines, which are not averaged."
-    floors = sorted({f"{r['floor_method']} {number(r['floor'])}" for r in rows if r["floor_method"]})
-    if floors:
-        caption += f" Floors: {', '.join(floors)}."
+    baselines = sorted({f"{r['baseline_method']} {number(r['baseline'])}" for r in rows if r["baseline_method"]})
+    if baselines:
+        caption += f" Baselines: {', '.join(baselines)}."
     if any(r["best"] for r in rows):
         caption += " Set off: better than every rival in the paired test (Holm, .05)."
     return Table(title, columns, rows, caption, _section, lambda r: bool(r["best"]))
@@ -116,7 +115,7 @@ def _build(collection: Collection, query: Query) -> tuple[list[Table], list[str]
     return tables, notes
 
 
-KIND = TableKind("scores", "methods with intervals, floors and failures", _build)
+KIND = TableKind("scores", "methods with intervals, baselines and failures", _build)
 
 
 # The overview
@@ -131,26 +130,27 @@ def _overview(block: Block, threshold: float) -> list[dict[str, Any]]:
     rows = []
     for series in block.series:
         outcomes = results[series.method]
-        told = series.first.told
         median = _interval(median_interval, [outcomes])
-        floor = outcomes.floor
+        baseline = outcomes.baseline
         rows.append(
             {
                 "method": series.method,
                 "kind": series.first.kind,
-                "told": told_letters(told),
+                "told": series.first.side_information or "-",
                 **short("mcc", median),
-                "mcc_adjusted": None if floor is None or median is None else mcc.adjusted(median.value, floor.level),
-                "floor": None if floor is None else floor.level,
-                "floor_method": None if floor is None else floor.method,
+                "mcc_adjusted": None
+                if baseline is None or median is None
+                else mcc.adjusted(median.value, baseline.level),
+                "baseline": None if baseline is None else baseline.level,
+                "baseline_method": None if baseline is None else baseline.method,
                 **short("success", _success([outcomes], threshold)),
                 "mcc_within": medians["mcc_within"][series.method],
                 "mcc_best": medians["mcc_best"][series.method],
-                "dimension_correct": None if told["dimension"] else _share(found[series.method]),
+                "dimension_correct": None if "n" in series.first.side_information else _share(found[series.method]),
                 **mean_seconds(series),
                 "failed": outcomes.failed,
                 "missing": outcomes.missing,
-                "cells": len(outcomes.cells),
+                "cells": len(outcomes.runs),
                 "seeds": series.seeds,
                 "finished": series.finished,
                 "best": series.method == best,
@@ -199,25 +199,25 @@ def _metric_table(title: str, by: Sequence[str], blocks: Sequence[Block], wanted
         outcomes = [block.outcomes(series, wanted) for block, series in members]
         first = members[0][1].first
         median = _interval(median_interval, outcomes)
-        floors = [o.floor.level for o in outcomes if o.floor is not None]
+        baselines = [o.baseline.level for o in outcomes if o.baseline is not None]
         adjusted = [v for o in outcomes if (v := _adjusted(o, wanted)) is not None]
         rows.append(
             {
                 **dict(zip(by, keys, strict=True)),
                 "metric": wanted.name,
                 "kind": first.kind,
-                "told": told_letters(first.told),
+                "told": first.side_information or "-",
                 **short("median", median),
                 **short("iqm", _interval(iqm_interval, outcomes)),
                 **short("mean", _interval(mean_interval, outcomes)),
                 **short("success", _success(outcomes, threshold) if _succeeds(wanted) else None),
                 "adjusted": sum(adjusted) / len(adjusted) if len(adjusted) == len(members) else None,
-                "floor": sum(floors) / len(floors) if len(floors) == len(members) else None,
+                "baseline": sum(baselines) / len(baselines) if len(baselines) == len(members) else None,
                 "scenarios": len(members),
                 "datasets": sum(len(o.by_dataset()) for o in outcomes),
                 "failed": sum(o.failed for o in outcomes),
                 "missing": sum(o.missing for o in outcomes),
-                "cells": sum(len(o.cells) for o in outcomes),
+                "cells": sum(len(o.runs) for o in outcomes),
                 "finished": any(series.finished for _, series in members),
                 "best": all((block.scenario, series.method) in best for block, series in members),
             }
@@ -301,9 +301,9 @@ def _or_zero(value: float | None) -> float:
 
 def _adjusted(outcomes: Outcomes, wanted: Quantity) -> float | None:
     values = outcomes.by_dataset().values()
-    if outcomes.floor is None or not values:
+    if outcomes.baseline is None or not values:
         return None
-    return wanted.adjusted(median_interval(list(values), resamples=1).value, outcomes.floor.level)
+    return wanted.adjusted(median_interval(list(values), resamples=1).value, outcomes.baseline.level)
 
 
 def _interval(interval: Interval, outcomes: Sequence[Outcomes]) -> Estimate | None:

@@ -23,7 +23,7 @@ CAPTION = (
 
 
 def _build(collection: Collection, query: Query) -> tuple[list[Table], list[str]]:
-    blocks, notes = blocks_of(r for r in collection.records if r.kind == "method" or not r.told["oracle"])
+    blocks, notes = blocks_of(r for r in collection.records if r.kind == "method" or "z" not in r.side_information)
     rows = []
     for block in blocks:
         rows += [row for series in block.series if (row := _row(block, series)) is not None]

@@ -23,17 +23,17 @@ class Shape:
 
     Args:
         replicates: R.
-        dimensions: observed dimensions D.
+        n_observed: observed n_observed D.
         conditions: K; 1 for a method that does not use them.
-        latents: n where the method is told, else None.
+        n_latents: n where the method is told, else None.
         family: of the latents' distribution where the method is told, else None.
         image_shape: (channels, height, width) where the observations are images, else None.
     """
 
     replicates: int
-    dimensions: int
+    n_observed: int
     conditions: int
-    latents: int | None
+    n_latents: int | None
     family: str | None = None
     image_shape: tuple[int, int, int] | None = None
 
@@ -80,14 +80,14 @@ class Batches(Iterator[Batch]):
     Args:
         data: what `stack` returns, shape (R, D + K, N).
         size: batch size B; what is left of an epoch after its whole batches is dropped.
-        dimensions: observed dimensions D.
+        n_observed: observed n_observed D.
         streams: one for each replicate; the axis is "batches".
         noise: handed on with each batch.
     """
 
-    def __init__(self, data: Tensor, size: int, dimensions: int, streams: Sequence[Streams], noise: Noise) -> None:
+    def __init__(self, data: Tensor, size: int, n_observed: int, streams: Sequence[Streams], noise: Noise) -> None:
         self._data = data
-        self._dimensions = dimensions
+        self._dimensions = n_observed
         self._points = data.shape[-1]
         self._begin(size, streams, noise)
 

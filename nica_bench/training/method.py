@@ -136,8 +136,8 @@ class TorchMethod(Method):
             group, streams = [*group, group[0]], [*streams, streams[0]]
         device = session.device
         first = group[0]
-        D, K = first.dimensions, first.conditions
-        shape = Shape(len(group), D, K, first.latents, first.family, first.image_shape)
+        D, K = first.n_observed, first.conditions
+        shape = Shape(len(group), D, K, first.n_latents, first.family, first.image_shape)
         points = len(first.train_x)
         size = min(self.batch, points)
         prepare(device, session.threads if self.large and size * D >= WORTH_THREADS else 1)
@@ -230,12 +230,12 @@ class TorchMethod(Method):
         from nica_bench.training.device import prepare
 
         prepare("cpu")
-        R, K = self.smallest_group, scenario.conditions if self.uses_conditions else 1
-        told = scenario.told_latents if self.knows_dimension else None
-        family = scenario.distribution_name if self.knows_family else None
-        shape = Shape(R, scenario.dimensions, K, told, family, scenario.image_shape)
+        R, K = self.smallest_group, scenario.conditions if "u" in self.side_information else 1
+        told = scenario.stand_in_latents if "n" in self.side_information else None
+        family = scenario.distribution_name if "f" in self.side_information else None
+        shape = Shape(R, scenario.n_observed, K, told, family, scenario.image_shape)
         streams = [Streams(0)] * R
-        model = self.build(shape, [s.torch("initialisation") for s in streams], _placeholder(R, scenario.dimensions))
+        model = self.build(shape, [s.torch("initialisation") for s in streams], _placeholder(R, scenario.n_observed))
         state = model.state_dict()
         for name in [*state, *(set(weights) - set(state))]:
             wanted = tuple(state[name].shape[1:]) if name in state else None
@@ -250,19 +250,19 @@ class TorchMethod(Method):
         fitted = FittedModel(self, model, 0, K, "cpu")
         return Codec(fitted.encode, fitted.decode if self.invertible else None, lambda: self.program(model))
 
-    def bytes_per_replicate(self, observations: int, dimensions: int, conditions: int, latents: int) -> int:
+    def bytes_per_replicate(self, observations: int, n_observed: int, conditions: int, n_latents: int) -> int:
         """Memory of one more replicate, in bytes: what a step saves for its gradients, doubled, and the data."""
         import torch
 
         from nica_bench.training.data import Batch, Shape
         from nica_bench.training.noise import Noise
 
-        shape = Shape(2, dimensions, conditions, latents, "normal")
+        shape = Shape(2, n_observed, conditions, n_latents, "normal")
         generators = [torch.Generator().manual_seed(0) for _ in range(2)]
-        model = self.build(shape, generators, torch.zeros(2, dimensions, 2)).to("meta")
+        model = self.build(shape, generators, torch.zeros(2, n_observed, 2)).to("meta")
         size = min(self.batch, observations)
         batch = Batch(
-            torch.empty(2, dimensions, size, device="meta"),
+            torch.empty(2, n_observed, size, device="meta"),
             torch.empty(2, conditions, size, device="meta"),
             Noise([Streams(0), Streams(0)], "meta", "training"),
         )
@@ -275,11 +275,11 @@ class TorchMethod(Method):
 
         with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
             self.loss(model, batch)
-        return saved + 4 * 4 * observations * (dimensions + conditions)
+        return saved + 4 * 4 * observations * (n_observed + conditions)
 
 
-def _placeholder(replicates: int, dimensions: int) -> Tensor:
+def _placeholder(replicates: int, n_observed: int) -> Tensor:
     """Observations for a model whose numbers are replaced at once: full rank, so that any start can be made of them."""
     import torch
 
-    return torch.eye(dimensions).repeat(replicates, 1, 2) + torch.arange(dimensions)[:, None] / dimensions
+    return torch.eye(n_observed).repeat(replicates, 1, 2) + torch.arange(n_observed)[:, None] / n_observed

@@ -42,8 +42,8 @@ class Mine(Scenario):
         rng = Streams(seed).numpy("all")
         def split(count):
             u = np.arange(count) % self.conditions
-            z = rng.normal(size=(count, self.latents))
-            return Split(np.hstack([z, z ** 2])[:, :self.dimensions] if self.latents > 1 else np.hstack([z, z**2, z**3]), u, z)
+            z = rng.normal(size=(count, self.n_latents))
+            return Split(np.hstack([z, z ** 2])[:, :self.n_observed] if self.n_latents > 1 else np.hstack([z, z**2, z**3]), u, z)
         {body}
 """
 GOOD = "return Fitted(lambda x, u: x, x.std(0))"
@@ -83,7 +83,7 @@ def test_a_good_method_has_none(tmp_path):
         ("x.flags.writeable = True\nx *= 2\nreturn Fitted(lambda x, u: x, x.std(0))", 13, "changes the observations"),
         ("raise SystemExit(0)", 15, "SystemExit"),
         ("return Fitted(lambda x, u: x - x.mean(0), x.std(0))", 13, "must not depend on which rows come together"),
-        ("return Fitted(lambda x, u: x[:, :observations.latents], x.std(0))", 13, ""),
+        ("return Fitted(lambda x, u: x[:, :observations.n_latents], x.std(0))", 13, ""),
         ("return Fitted(lambda x, u: x * observations.train_u.mean(), x.std(0))", 15, "'NoneType' object"),
         ("x *= 2\nreturn Fitted(lambda x, u: x, x.std(0))", 15, "read-only"),
     ],
@@ -101,7 +101,7 @@ def test_what_a_method_does_wrong_is_found_on_its_line(tmp_path, body, line, sai
     ("flags", "said"),
     [
         ("version = 2", "version is a text"),
-        ("uses_conditions = 1", "uses_conditions is true or false, got 1"),
+        ("side_information = 1", "side_information is a text of these letters, such as 'un', got 1"),
         ("rate: float = 0.1", "is a field but no parameter"),
         ("rate: float = parameter(2.0, 'rate', high=1)", "rate is a number <= 1, got 2.0"),
         ("name = 'mine-2of3'", "name is without '-<n>of<D>', got 'mine-2of3'"),

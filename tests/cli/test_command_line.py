@@ -56,44 +56,44 @@ def test_the_main_job_in_small_then_cached_then_tables(tmp_path, call):
     lines = first.stderr.splitlines()
     assert "fewer than the n k + 1 = 5" in lines[0]
     label = "gauss-2of4[conditions=3,samples=400,held_out=200]"
-    assert f"{label}  gin[steps=5]: 2 cells, 0 there, 2 to run" in lines
+    assert f"{label}  gin[steps=5]: 2 runs, 0 there, 2 to run" in lines
     assert len([line for line in lines if line.startswith(label)]) == 7
-    cells = sorted((tmp_path / "results/cells").glob("*.json"))
-    before = {c: c.stat().st_mtime_ns for c in cells}
+    runs = sorted((tmp_path / "results/cells").glob("*.json"))
+    before = {c: c.stat().st_mtime_ns for c in runs}
     code, again, _ = call(*command)
     assert (code, again) == (0, first.stdout)
-    assert {c: c.stat().st_mtime_ns for c in cells} == before
+    assert {c: c.stat().st_mtime_ns for c in runs} == before
     code, text, _ = call("table", "--json")
     rows = json.loads(text)[label]
-    assert [r["kind"] for r in rows] == ["method"] * 4 + ["floor"] * 3
+    assert [r["kind"] for r in rows] == ["method"] * 4 + ["baseline"] * 3
     assert json.loads(call(*command, "--json")[1])[label] == rows
-    _show(call, cells[0])
-    cells[0].write_text(cells[0].read_text()[:100])
+    _show(call, runs[0])
+    runs[0].write_text(runs[0].read_text()[:100])
     mended = nica(*command, cwd=tmp_path)
     assert mended.returncode == 0
-    assert f"broken record {cells[0]}" in mended.stderr
-    assert json.loads(cells[0].read_text())["status"] == "ok"
+    assert f"broken record {runs[0]}" in mended.stderr
+    assert json.loads(runs[0].read_text())["status"] == "ok"
 
 
-def _show(call, cell):
-    code, text, _ = call("show", cell.name[:8], "--json")
+def _show(call, run):
+    code, text, _ = call("show", run.name[:8], "--json")
     assert code == 0
     record = json.loads(text)
-    assert record == json.loads(cell.read_text())
-    text = call("show", cell.name[:8])[1]
+    assert record == json.loads(run.read_text())
+    text = call("show", run.name[:8])[1]
     assert f"{record['scores']['mcc']:.4g}" in text
     again = shlex.split(text.splitlines()[-1])
     code, _, plan = call(*again[1:], "--dry-run")
     assert code == 0
-    assert "1 cell, 0 there, 1 to run" in plan
+    assert "1 run, 0 there, 1 to run" in plan
 
 
 def test_a_dry_run_makes_nothing(tmp_path, call):
     code, text, plan = call(
-        "run", "-s", "gauss-2of10", "-s", "gauss-2of4", "--seeds", "0:3", "--inits", "2", "--dry-run"
+        "run", "-s", "gauss-2of10", "-s", "gauss-2of4", "--seeds", "0:3", "--training-seeds", "2", "--dry-run"
     )
     assert (code, text) == (0, "")
-    assert plan.count("6 cells, 0 there, 6 to run") == 14
+    assert plan.count("6 runs, 0 there, 6 to run") == 14
     assert list(tmp_path.iterdir()) == []
 
 
@@ -121,7 +121,7 @@ def test_bars_in_a_terminal_of_80_columns(tmp_path, colour):
     assert (re.search(r"\x1b\[[0-9;]*3[0-9]", text) is not None) is colour
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
     bars = [line for line in re.split(r"[\r\n]+", plain) if "━" in line]
-    assert any(re.match(r"all cells +━+ +2/2", line) for line in bars)
+    assert any(re.match(r"all runs +━+ +2/2", line) for line in bars)
     assert any(re.match(r"patient +━+ +[01]/2", line) for line in bars)
     assert max(map(len, bars)) <= 80
 
@@ -228,8 +228,8 @@ class Digits(Scenario):
     family = "digits"
     equivalence = "unknown"
     sized = False
-    latents: int = 2
-    dimensions: int = 4
+    n_latents: int = 2
+    n_observed: int = 4
     conditions: int = 10
     samples: int = 60_000
     noise: float = parameter(0.5, "sd of pixels", low=0)
@@ -255,7 +255,7 @@ def test_flags_come_from_all_scenarios(digits, call):
     assert "has the name of another flag" not in text
     code, _, plan = call("run", "-s", "digits", "--blur", "2", "-m", "pca", "--dry-run")
     assert code == 0
-    assert plan.startswith("digits[blur=2]  pca: 10 cells")
+    assert plan.startswith("digits[blur=2]  pca: 10 runs")
     assert "digits[jobs=2]" in call("run", "-s", "digits[jobs=2]", "-m", "pca", "--dry-run")[2]
 
 
@@ -390,4 +390,4 @@ def test_the_readmes_method_runs(tmp_path):
     option = ["-m", "./whitening.py[shrinkage=0.1]"]
     done = nica("run", "-s", "gauss-2of4", *SMALL, "--seeds", "0:2", "--jobs", "1", *option, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "whitening[shrinkage=0.1]: 2 cells, 0 there, 2 to run" in done.stderr
+    assert "whitening[shrinkage=0.1]: 2 runs, 0 there, 2 to run" in done.stderr

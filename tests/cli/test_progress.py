@@ -9,13 +9,13 @@ from nica_bench.cli import progress as module
 from nica_bench.cli.progress import Bars, Lines, reporting
 from nica_bench.method import Progress
 from nica_bench.registry import make_method, make_scenario
-from nica_bench.running.plan import Group, grouped, make_cells
+from nica_bench.running.plan import Group, grouped, make_runs
 
 
 @pytest.fixture
 def groups():
-    cells = make_cells([make_scenario("gauss-2of4")], [make_method("gin"), make_method("pca")], range(4), 1)
-    return grouped(cells, jobs=2, memory=1e10)
+    runs = make_runs([make_scenario("gauss-2of4")], [make_method("gin"), make_method("pca")], range(4), 1)
+    return grouped(runs, jobs=2, memory=1e10)
 
 
 @pytest.fixture
@@ -37,20 +37,20 @@ def test_a_group_has_one_line_in_ten_seconds(groups, clock, capsys):
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 2 * 3
     assert said[0] == "  gin: step 286/1000, loss 0.500, ETA 0:25"
-    for _ in first.cells:
-        lines.cell(first)
+    for _ in first.runs:
+        lines.run(first)
     lines.ended(first)
-    assert capsys.readouterr().err == "  2/8  gin: 2 cells in 0:35\n"
+    assert capsys.readouterr().err == "  2/8  gin: 2 runs in 0:35\n"
 
 
 def test_one_cell_is_not_cells_and_scenarios_are_named_where_there_are_several(groups, clock, capsys):
     lines = Lines(8, scenarios=2)
-    group = Group(groups[-1].cells[:1])
+    group = Group(groups[-1].runs[:1])
     lines.begun(group)
-    lines.cell(group)
+    lines.run(group)
     clock[0] = 3700
     lines.ended(group)
-    assert capsys.readouterr().err == "  1/8  pca on gauss-2of4: 1 cell in 1:01:40\n"
+    assert capsys.readouterr().err == "  1/8  pca on gauss-2of4: 1 run in 1:01:40\n"
 
 
 def test_bars_count_cells_and_go_away_with_their_group(groups):
@@ -64,16 +64,16 @@ def test_bars_count_cells_and_go_away_with_their_group(groups):
         overall, first, second = bars.progress.tasks
         bars.step(together, Progress(250, 1000, -12.3456))
         assert (first.percentage, first.fields["count"], first.fields["loss"]) == (25, "250/1000", "loss -12.35")
-        bars.cell(one_by_one)
+        bars.run(one_by_one)
         assert (second.percentage, second.fields["count"]) == (50, "1/2")
         bars.step(one_by_one, Progress(5, 10))
         assert second.percentage == 75
         assert (overall.completed, overall.fields["count"]) == (1, "1/8")
         bars.ended(one_by_one)
         # what a dead worker left of a group comes again as a smaller one
-        rest = Group(one_by_one.cells[1:])
+        rest = Group(one_by_one.runs[1:])
         bars.begun(rest)
-        bars.cell(rest)
+        bars.run(rest)
         bars.ended(rest)
         assert (overall.completed, len(bars.progress.tasks)) == (2, 2)
 

@@ -9,7 +9,7 @@ from nica_bench.method import Fitted
 from nica_bench.parameters import Range
 from nica_bench.registry import load_method_file, make_method, make_scenario
 from nica_bench.running.contract import checked_facts
-from nica_bench.running.plan import make_cells
+from nica_bench.running.plan import make_runs
 
 PLAIN = "    def fit(self, observations, streams, session):\n        return Fitted(lambda x, u: x, observations.train_x.std(0))\n"
 
@@ -36,7 +36,7 @@ def test_ranges_that_differ_have_different_keys_and_short_ones_stay_short():
     assert [str(Range(*ends)) for ends in ((-5.0, 5.0), (0.5, 3.0), (1e-3, 2.0))] == ["-5:5", "0.5:3", "0.001:2"]
     method = make_method("pca")
     one, other = (make_scenario(f"gauss-2of4[means=-5:{high}]") for high in ("5", "5.0000001"))
-    keys = {cell.spec.key for cell in make_cells([one, other], [method], [0], 1)}
+    keys = {run.spec.key for run in make_runs([one, other], [method], [0], 1)}
     assert len(keys) == 2
 
 

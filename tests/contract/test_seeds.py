@@ -16,9 +16,9 @@ def test_no_two_streams_share_numbers_and_each_is_the_same_again():
     np.testing.assert_array_equal(again, drawn[-1][0])
 
 
-@pytest.mark.parametrize("init", [0, 1])
-def test_a_method_cannot_make_the_data_from_its_streams(init):
+@pytest.mark.parametrize("training_seed", [0, 1])
+def test_a_method_cannot_make_the_data_from_its_streams(training_seed):
     data = Streams(5).numpy("latents").standard_normal(8)
-    given = Streams.of_fit(5, init)
-    for streams in (given, Streams(given.seed), Streams.of_fit(given.seed, init)):
+    given = Streams.of_fit(5, training_seed)
+    for streams in (given, Streams(given.seed), Streams.of_fit(given.seed, training_seed)):
         assert not np.array_equal(data, streams.numpy("latents").standard_normal(8))

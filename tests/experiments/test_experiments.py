@@ -68,7 +68,7 @@ def test_every_file_says_what_can_be_run_and_measured(name):
     experiment = make_experiment(name)
     scenarios = [make_scenario(text) for text in experiment.scenarios]
     methods = [make_method(text) for text in experiment.methods]
-    assert {"raw-x", "label-only", "linear-oracle"} <= {m.name for m in methods if m.kind() == "floor"}
+    assert {"raw-x", "label-only"} <= {m.name for m in methods if m.kind() == "baseline"}
     assert all(m.skip(s) is None for m in methods for s in scenarios)
     for e in experiment.expectations:
         assert e.scenario in {s.label for s in scenarios}
@@ -216,7 +216,7 @@ def test_what_is_not_of_the_experiment_is_not_judged():
     good = [0.95] * 4
     assert answers(experiment(), of(good[:3])) == ["not judged: other seeds"]
     assert answers(experiment(), of(good, seeds=range(1, 5))) == ["not judged: other seeds"]
-    assert answers(experiment(), of(good) + of(good, init=1)) == ["not judged: other initialisations"]
+    assert answers(experiment(), of(good) + of(good, training_seed=1)) == ["not judged: other initialisations"]
     assert answers(experiment(), records(good)) == ["not judged: other scenarios"]
     assert answers(experiment(), of(good, method="raw-x")) == ["not judged: other methods"]
     assert answers(experiment(), []) == ["not judged: other scenarios"]
@@ -267,7 +267,7 @@ def test_an_experiment_in_small_then_one_of_ones_own_on_its_records(tmp_path, ca
     done = nica("run", "--experiment", "gin-fig7", *small, "--device", "cpu", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     scenario = "gauss-2of10[samples=300,held_out=100]"
-    assert f"{scenario}  gin[steps=5]: 2 cells, 0 there, 2 to run" in done.stderr
+    assert f"{scenario}  gin[steps=5]: 2 runs, 0 there, 2 to run" in done.stderr
     lines = done.stdout.splitlines()
     assert "  gin: median mcc -, expected .96 to 1: not judged: other scenarios" in lines
     assert "gin-fig7: not judged: other scenarios" in lines
@@ -282,7 +282,7 @@ def test_an_experiment_in_small_then_one_of_ones_own_on_its_records(tmp_path, ca
     own = FILE.replace("gauss-2of4[conditions=3,samples=400]", scenario).replace("0:4", "0:2").replace("0.9", "0.999")
     (tmp_path / "mine.toml").write_text(own)
     code, text, said = call("run", "--experiment", "./mine.toml")
-    assert "2 cells, 2 there, 0 to run" in said
+    assert "2 runs, 2 there, 0 to run" in said
     assert code == 0  # a finding, not a failure
     line, answer, against, _ = text.splitlines()[-4:]
     assert line.endswith("expected .999 to 1: not as expected")
@@ -294,11 +294,11 @@ def test_an_experiment_in_small_then_one_of_ones_own_on_its_records(tmp_path, ca
 @pytest.mark.parametrize(
     ("arguments", "planned"),
     [
-        ([], "gauss-2of4[conditions=3,samples=400]  gin[steps=5]: 4 cells"),
-        (["--samples", "300"], "gauss-2of4[conditions=3,samples=300]  raw-x: 4 cells"),
-        (["--seeds", "1:3", "--inits", "2"], "gin[steps=5]: 4 cells"),
-        (["-p", "gin.steps=7"], "gin[steps=7]: 4 cells"),
-        (["-m", "pca"], "gauss-2of4[conditions=3,samples=400]  pca: 4 cells"),
+        ([], "gauss-2of4[conditions=3,samples=400]  gin[steps=5]: 4 runs"),
+        (["--samples", "300"], "gauss-2of4[conditions=3,samples=300]  raw-x: 4 runs"),
+        (["--seeds", "1:3", "--training-seeds", "2"], "gin[steps=5]: 4 runs"),
+        (["-p", "gin.steps=7"], "gin[steps=7]: 4 runs"),
+        (["-m", "pca"], "gauss-2of4[conditions=3,samples=400]  pca: 4 runs"),
     ],
 )
 def test_options_go_before_the_file(arguments, planned, tmp_path, call):

@@ -87,7 +87,7 @@ def test_an_svg_takes_the_colours_of_its_page(kind, collection):
     assert root.get("viewBox")
     assert root.get("height") is None
     assert INK not in svg
-    if kind != "correlation":  # there, text stands on coloured cells
+    if kind != "correlation":  # there, text stands on coloured runs
         assert not own_colours(root)
     identifiers = re.findall(r'\bid="([^"]+)"', svg)
     assert all(name.startswith("p-") for name in identifiers)
@@ -115,7 +115,7 @@ def test_scores_shows_every_dataset_and_the_floors(collection):
     assert [t.get_text() for t in axes.get_yticklabels()] == ["gin", "pca", "ivae"]  # ivae finished nowhere: last
     assert sum(line.get_marker() == "x" and len(line.get_xdata()) for line in axes.lines) == 8
     legend = [t.get_text() for t in drawing.figure.legends[0].get_texts()]
-    assert {"raw-x", "linear-oracle", "failed or missing: the floor"} <= set(legend)
+    assert {"raw-x", "linear-oracle", "failed or missing: the baseline"} <= set(legend)
 
 
 def test_spectrum_counts_the_knees(collection):

@@ -29,7 +29,7 @@ from nica_bench.figures.style import INK, theme
 from nica_bench.figures.writing import RUN_KINDS, file_name, missing_figures, write_figures
 from nica_bench.metrics.knee import WIDE_RULES, estimate_dimension, knee_interval
 from nica_bench.records.collection import collect
-from nica_bench.records.packing import pack_cells
+from nica_bench.records.packing import pack_runs
 from nica_bench.records.store import Store
 
 RUN = ["run", "-s", "digits", "-m", "gin-conv[steps=8]", "-m", "pca", "--jobs", "1", "--out", "out"]
@@ -130,9 +130,9 @@ def test_records_without_their_weights(finished, tmp_path):
     here = Store.open(finished[0] / "out")
     for record in here.scan().records.values():
         store.write(record, here.arrays(record.key))
-    with pytest.raises(UsageError, match=r"no weights were kept of this cell; weights lie in the folder"):
+    with pytest.raises(UsageError, match=r"no weights were kept of this run; weights lie in the folder"):
         drawn("style", collect([store.folder]))
-    pack_cells(store)
+    pack_runs(store)
     bare = tmp_path / "bare.parquet"
     bare.write_bytes((store.folder / "records.parquet").read_bytes())
     with pytest.raises(UsageError, match="no model of digits can be drawn"):
@@ -150,7 +150,7 @@ def test_a_spectrum_without_a_truth_says_knee_and_interval(collection):
     assert [t.split(":")[0] for t in titles] == ["gin-conv[steps=8]", "pca"]
     assert not any("knee = n" in t for t in titles)
     for record in collection.records:
-        if not record.told["dimension"]:
+        if "n" not in record.side_information:
             found = estimate_dimension(collection.arrays(record)["test_spectrum"], wide=True)  # of what is drawn
             low, high = knee_interval(found)
             assert f"{found['late-gap']} [{low} {high}]" in "".join(titles)
@@ -221,8 +221,8 @@ def test_the_same_seed_gives_the_same_samples_and_another_other_ones(collection)
     record = first.records[0]
     kept = int(record.scores["knee"])
     assert any(f"the leading {kept} of 64 codes are sampled" in note for note in request.notes)
-    inits = tuple(r for r in collection.records if r.spec.init == 1)
-    other = drawn("temperature", type(collection)(inits, collection.stores))[0]
+    training_seeds = tuple(r for r in collection.records if r.spec.training_seed == 1)
+    other = drawn("temperature", type(collection)(training_seeds, collection.stores))[0]
     assert not np.array_equal(pictures(first)[0], pictures(other)[0], equal_nan=True)
 
 
@@ -253,7 +253,7 @@ def test_all_codes_give_the_image_and_none_says_its_class(model, collection):
 def test_what_is_drawn_is_told_and_classes_without_moments_left_out(collection, model):
     _, request = drawn("style", collection)
     assert any("gin-conv[steps=8] on digits is drawn, " in note for note in request.notes)
-    assert model.record.spec.init == 0
+    assert model.record.spec.training_seed == 0
     means = model.means.copy()
     means[4] = np.nan
     lacking = dataclasses.replace(model, means=means)

@@ -23,7 +23,7 @@ METHOD = """
 class {title}(Method):
     name = "{name}"
     def fit(self, observations, streams, session):
-        D = observations.dimensions
+        D = observations.n_observed
         {body}
 """
 

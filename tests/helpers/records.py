@@ -9,14 +9,16 @@ import sys
 import numpy as np
 
 from helpers import ROOT
-from nica_bench.records.record import CellSpec, Record
+from nica_bench.records.record import Record, RunSpec
 
-TOLD = {"conditions": True, "dimension": False, "oracle": False}
+SIDE_INFORMATION = "u"
 
 
 def make_record(seed=0, **changes):
-    spec = CellSpec("gauss-2of10", {"conditions": 3}, "1", "ivae", {"lr": 1e-3}, "1", seed, 0)
-    return Record(**{"spec": spec, "status": "ok", "told": TOLD, "scores": {"mcc": 0.5}, **changes})
+    spec = RunSpec("gauss-2of10", {"conditions": 3}, "1", "ivae", {"lr": 1e-3}, "1", seed, 0)
+    return Record(
+        **{"spec": spec, "status": "ok", "side_information": SIDE_INFORMATION, "scores": {"mcc": 0.5}, **changes}
+    )
 
 
 def make_arrays(number=0.0, size=50):

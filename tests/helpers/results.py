@@ -4,30 +4,25 @@ import json
 
 import numpy as np
 
-from nica_bench.records.record import CellSpec, Record
+from nica_bench.records.record import Record, RunSpec
 from nica_bench.records.store import Store
 
-TOLD = {
-    "gin": (True, False, False),
-    "pca": (False, False, False),
-    "ivae": (True, True, False),
-    "raw-x": (False, False, False),
-    "label-only": (True, False, False),
-    "linear-oracle": (False, True, True),
-}
-FLOORS = {"raw-x", "label-only", "linear-oracle"}
+SIDE_INFORMATION = {"gin": "u", "pca": "", "ivae": "un", "raw-x": "", "label-only": "u", "linear-oracle": "nz"}
+KINDS = {"raw-x": "baseline", "label-only": "baseline", "linear-oracle": "reference"}
 LEVELS = {"gin": 0.97, "pca": 0.75, "ivae": 0.85, "raw-x": 0.8, "label-only": 0.6, "linear-oracle": 0.99}
 
 
-def record(method="gin", seed=0, init=0, mcc=0.5, *, status="ok", version="1", conditions=3, samples=400, **changes):
+def record(
+    method="gin", seed=0, training_seed=0, mcc=0.5, *, status="ok", version="1", conditions=3, samples=400, **changes
+):
     default = "" if conditions == 5 else f"conditions={conditions}"
     extra = "" if samples == 400 else f"samples={samples}"
     inside = ",".join(filter(None, (default, extra)))
-    spec = CellSpec(
-        "gauss-2of4", {"conditions": conditions, "samples": samples}, "1", method, {"lr": 0.01}, version, seed, init,
+    spec = RunSpec(
+        "gauss-2of4", {"conditions": conditions, "samples": samples}, "1", method, {"lr": 0.01}, version, seed, training_seed,
         scenario_label="gauss-2of4" + (f"[{inside}]" if inside else ""),
     )  # fmt: skip
-    told = dict(zip(("conditions", "dimension", "oracle"), TOLD.get(method, (True, False, False)), strict=True))
+    side_information = SIDE_INFORMATION.get(method, "u")
     ok = status == "ok"
     scores = {
         "mcc": mcc,
@@ -37,12 +32,12 @@ def record(method="gin", seed=0, init=0, mcc=0.5, *, status="ok", version="1", c
         "slope": 2 - mcc,
         "slope_error": 1 - mcc,
     }
-    if not told["dimension"]:
+    if "n" not in side_information:
         scores |= {"dimension": 2.0, "dimension_correct": float(mcc > 0.7)}
     fields = {
-        "spec": spec, "status": status, "told": told, "kind": "floor" if method in FLOORS else "method",
+        "spec": spec, "status": status, "side_information": side_information, "kind": KINDS.get(method, "method"),
         "message": "" if ok else f"{status}: it did not work", "scores": scores if ok else {},
-        "dimensions": {"kneedle": 2 if mcc > 0.7 else 3} if ok and not told["dimension"] else {},
+        "dimensions": {"kneedle": 2 if mcc > 0.7 else 3} if ok and "n" not in side_information else {},
         "difficulty": {"linear_r": 0.99 - 0.01 * seed, "log_det_sd": 0.5 + 0.1 * seed, "raw_best": 0.9} if ok else {},
         "truth": {"family": "normal", "coordinates": "z", "oracle_loss": -1.6} if ok else {},
         "training": {"heldout_loss": -1.5 + 0.01 * seed} if method in ("gin", "ivae") and ok else {"heldout_loss": None},

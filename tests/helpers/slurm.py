@@ -57,7 +57,7 @@ class Sweep:
         return sorted(listed.split(), key=lambda name: [int(part) for part in name.split("_")])
 
     def begun(self):
-        """Ids of the jobs that are working on cells."""
+        """Ids of the jobs that are working on runs."""
         found = set()
         for path in self.out.glob("sweep/arrays/*/*_begun.json"):
             number = json.loads((path.parent / "array.json").read_text())["number"]

@@ -1,4 +1,4 @@
-"""A cluster that is played, and small cells for it."""
+"""A cluster that is played, and small runs for it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from nica_bench.errors import NicaBenchError, UsageError
 from nica_bench.registry import make_method, make_scenario
-from nica_bench.running.plan import Cell, Group
+from nica_bench.running.plan import Group, Run
 from nica_bench.running.runner import make_plan
 from nica_bench.sweep import Batch, Manner, Resources
 from nica_bench.sweep.clusters import Cluster, Look, Unanswered
@@ -18,8 +18,8 @@ RAW = make_method("raw-x")
 GIN = make_method("gin[steps=1]")
 
 
-def cells(method=RAW, seeds=range(4), scenario=SCENARIO):
-    return [Cell(scenario, method, seed, 0) for seed in seeds]
+def runs(method=RAW, seeds=range(4), scenario=SCENARIO):
+    return [Run(scenario, method, seed, 0) for seed in seeds]
 
 
 class Played(Cluster):
@@ -61,7 +61,7 @@ class Played(Cluster):
 
 def submit(sweep, jobs, force=False, **resources):
     plan = make_plan([SCENARIO], [RAW], range(4), 1, sweep._store, retry=set(), force=force)
-    sweep.journal.write_plan(plan.cells, ["nica-bench"])
+    sweep.journal.write_plan(plan.runs, ["nica-bench"])
     batch = Batch(Resources(**resources), tuple(tuple(job) for job in jobs))
     sweep.submit(plan, [batch], "slurm", Manner("cpu"), {SCENARIO: SCENARIO.label, RAW: "raw-x"})
 
@@ -72,7 +72,7 @@ def made(sweep, job):
 
 
 def note_begun(folder, index, working):
-    """What a job writes when it begins with these cells."""
+    """What a job writes when it begins with these runs."""
     _Notes(begun_file(folder, index)).begun(Group(tuple(working)))
 
 

@@ -20,4 +20,4 @@ class Hungry(Method):
     def fit_group(self, group, streams, session):
         taken = np.ones((self.megabytes * len(group), 1 << 17))
         assert taken.size >= 0
-        return [Fitted(lambda x, u: x, np.ones(x.dimensions)) for x in group]
+        return [Fitted(lambda x, u: x, np.ones(x.n_observed)) for x in group]

@@ -1,4 +1,4 @@
-"""Sweeps on a real Slurm: each ends by itself whatever is done to its jobs, and no cell is lost or computed twice."""
+"""Sweeps on a real Slurm: each ends by itself whatever is done to its jobs, and no run is lost or computed twice."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from helpers.slurm import SMALL, WAITING, call, gated, hungry, waiting
 pytestmark = pytest.mark.slurm
 
 
-def assert_sums(slurm, cells, **statuses):
-    """Each cell has one record, the statuses are these, and what ended well was fitted once."""
-    assert len(slurm.records()) == cells
+def assert_sums(slurm, runs, **statuses):
+    """Each run has one record, the statuses are these, and what ended well was fitted once."""
+    assert len(slurm.records()) == runs
     assert slurm.statuses() == Counter(statuses)
     assert set(slurm.finished().values()) <= {1}
 
@@ -41,7 +41,7 @@ def test_a_sweep_of_arrays_completes_and_equals_run(slurm):
         """
     )
     more = ["sweep.toml", "--conditions", "3"]
-    done = slurm.run("--inits", "2", *more, small=[])
+    done = slurm.run("--training-seeds", "2", *more, small=[])
     assert done.returncode == 0, done.stderr
     keys = {path.stem for path in (slurm.out / "cells").glob("*.json")}
     assert len(keys) == 64
@@ -53,13 +53,13 @@ def test_a_sweep_of_arrays_completes_and_equals_run(slurm):
     assert "mcc_within" in done.stdout
 
     # the same command submits nothing
-    again = slurm.run("--inits", "2", *more, small=[])
+    again = slurm.run("--training-seeds", "2", *more, small=[])
     assert again.returncode == 0
-    assert "64 cells: 64 there, 0 to submit" in again.stderr
+    assert "64 runs: 64 there, 0 to submit" in again.stderr
     assert slurm.submitted() == 1
 
     arguments = ["-m", "raw-x", "-m", WAITING, *SMALL, "-s", "gamma-2of10", "--conditions", "3"]
-    ran = nica("run", *arguments, "--seeds", "0:8", "--inits", "2", "--out", "ran", cwd=slurm.folder)
+    ran = nica("run", *arguments, "--seeds", "0:8", "--training-seeds", "2", "--out", "ran", cwd=slurm.folder)
     assert ran.returncode == 0, ran.stderr
     from nica_bench.records.store import Store
 
@@ -72,7 +72,7 @@ def test_a_sweep_of_arrays_completes_and_equals_run(slurm):
 
 
 def test_preempted_jobs_go_on_where_they_were(slurm):
-    process = slurm.start(*waiting(seconds=4, saves=True), "--seeds", "0:12", "--cells-per-job", "6", "--time", "30")
+    process = slurm.start(*waiting(seconds=4, saves=True), "--seeds", "0:12", "--runs-per-job", "6", "--time", "30")
     wait_for(lambda: len(slurm.finished()) >= 2, process)
     begun = set(slurm.jobs("RUNNING"))
     assert begun
@@ -90,7 +90,7 @@ def test_preempted_jobs_go_on_where_they_were(slurm):
 
 
 def test_time_limits(slurm):
-    # eight cells of 6 s need more than a job has before it is told to end, and 2,000 s are never there
+    # eight runs of 6 s need more than a job has before it is told to end, and 2,000 s are never there
     long = slurm.start(*waiting(seconds=6), "--seeds", "0:8", "--time", "1")
     end_less = slurm.start(*waiting(seconds=2000), "--seeds", "0:2", "--time", "1", "--requeues", "0", out="never")
     done, never = end(long), end(end_less)
@@ -104,7 +104,7 @@ def test_time_limits(slurm):
 
 
 def test_a_killed_worker_a_killed_job_and_a_cancelled_pending_one(slurm):
-    process = slurm.start(*gated(), "--seeds", "0:6", "--cells-per-job", "1", "--array-limit", "2")
+    process = slurm.start(*gated(), "--seeds", "0:6", "--runs-per-job", "1", "--array-limit", "2")
     wait_for(lambda: len(slurm.jobs("RUNNING")) == 2 and slurm.jobs("PENDING"), process)
     first, second = slurm.jobs("RUNNING")[:2]
     last = slurm.jobs("PENDING")[-1]
@@ -130,7 +130,7 @@ def test_a_killed_worker_a_killed_job_and_a_cancelled_pending_one(slurm):
 
 
 def worker_of(job):
-    """The process of a job on this machine that computes its cells."""
+    """The process of a job on this machine that computes its runs."""
     number, _, index = job.partition("_")
     for process in psutil.process_iter():
         try:
@@ -147,7 +147,7 @@ def test_out_of_memory_is_a_row_and_less_at_once_with_more_memory_helps(slurm):
     process = slurm.start(*hungry(megabytes=700), "--seeds", "0:1", out="never")
     done = slurm.run(*hungry(megabytes=150), "--seeds", "0:4", "--oom-retries", "1")
     assert done.returncode == 0, done.stderr
-    assert "4 cells go again in groups of 2 at most with 1000 MB" in done.stderr
+    assert "4 runs go again in groups of 2 at most with 1000 MB" in done.stderr
     assert_sums(slurm, 4, ok=4)
     never = end(process)
     assert never.returncode == 3, never.stderr
@@ -156,7 +156,7 @@ def test_out_of_memory_is_a_row_and_less_at_once_with_more_memory_helps(slurm):
 
 
 def test_a_killed_submitter_two_at_once_status_and_cancel(slurm):
-    arguments = [*gated(), "--seeds", "0:8", "--cells-per-job", "2", "--array-limit", "2"]
+    arguments = [*gated(), "--seeds", "0:8", "--runs-per-job", "2", "--array-limit", "2"]
     process = slurm.start(*arguments)
     wait_for(lambda: len(slurm.begun()) == 2, process)
     two = slurm.run(*arguments)
@@ -168,7 +168,7 @@ def test_a_killed_submitter_two_at_once_status_and_cancel(slurm):
     assert '"running": ' in shown.stdout
     process = slurm.start(*arguments)
     lines = iter(process.stderr.readline, "")
-    assert any("8 cells: 0 there, 8 in jobs that run already, 0 to submit" in line for line in lines)
+    assert any("8 runs: 0 there, 8 in jobs that run already, 0 to submit" in line for line in lines)
     slurm.open_gate()
     done = end(process)
     assert done.returncode == 0, done.stderr
@@ -179,7 +179,7 @@ def test_a_killed_submitter_two_at_once_status_and_cancel(slurm):
     other = slurm.folder / "other.sh"
     other.write_text("#!/bin/bash\nsleep 280\n")
     mine = call("sbatch", "--parsable", "--output=/dev/null", "--mem=50M", "--time=5", other).strip()
-    slurm.run(*waiting(seconds=500), "--seeds", "0:8", "--cells-per-job", "1", "--detach")
+    slurm.run(*waiting(seconds=500), "--seeds", "0:8", "--runs-per-job", "1", "--detach")
     wait_for(lambda: len(slurm.jobs("RUNNING")) > 1)
     stopped = nica("cancel", "--out", "out", cwd=slurm.folder)
     assert "cancelled: 8 jobs of 1 array " in stopped.stderr
@@ -195,7 +195,7 @@ def test_a_submitter_killed_between_sbatch_and_its_note(slurm):
     real = call("which", "sbatch").strip()
     (fake / "sbatch").write_text(f'#!/bin/bash\n{real} "$@"\nkill -9 $PPID\nsleep 1\n')
     (fake / "sbatch").chmod(0o755)
-    arguments = [*waiting(seconds=1), "--seeds", "0:4", "--cells-per-job", "2"]
+    arguments = [*waiting(seconds=1), "--seeds", "0:4", "--runs-per-job", "2"]
     before = os.environ["PATH"]
     os.environ["PATH"] = f"{fake}{os.pathsep}{before}"
     try:
@@ -212,7 +212,7 @@ def test_a_submitter_killed_between_sbatch_and_its_note(slurm):
 
 def test_slurm_down_in_the_middle_and_up_again(slurm):
     # the clients look for a controller that is not there, while the jobs go on
-    arguments = [*gated(), "--seeds", "0:4", "--cells-per-job", "2", "--array-limit", "1"]
+    arguments = [*gated(), "--seeds", "0:4", "--runs-per-job", "2", "--array-limit", "1"]
     real = call("scontrol", "show", "config").split("SLURM_CONF")[1].split()[1]
     conf = slurm.folder / "slurm.conf"
     text = Path(real).read_text()

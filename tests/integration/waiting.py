@@ -27,7 +27,7 @@ class Waiting(Method):
         while self.gate and not os.path.exists(os.path.join(os.environ["WAITING_LOGS"], "go")):
             time.sleep(0.05)
         note("finished", name)
-        return Fitted(lambda x, u: x, np.ones(observations.dimensions))
+        return Fitted(lambda x, u: x, np.ones(observations.n_observed))
 
     def wait(self, session, name):
         passed = 0.0

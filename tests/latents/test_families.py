@@ -28,7 +28,7 @@ def drawn(name, seed=0):
     return scenario.draw_family(np.random.default_rng(seed))
 
 
-def cells(family):
+def runs(family):
     """(condition, latent, the distribution in scipy) for each."""
     values = [getattr(family, f.name) for f in dataclasses.fields(family)]
     for u, i in np.ndindex(CONDITIONS, LATENTS):
@@ -38,7 +38,7 @@ def cells(family):
 @every_family
 def test_log_density_is_scipys(name):
     family = drawn(name)
-    for u, i, peer in cells(family):
+    for u, i, peer in runs(family):
         z = peer.ppf(np.linspace(0.0005, 0.9995, 201))
         rows = np.repeat(z[:, None], LATENTS, 1)
         ours = family.log_density(rows, np.full(201, u))[:, i]
@@ -51,10 +51,10 @@ def test_samples_pass_a_kolmogorov_smirnov_test(name):
     u = np.repeat(np.arange(CONDITIONS), 5_000)
     z = family.sample(np.random.default_rng(2), u)
     assert z.shape == (20_000, LATENTS)
-    smallest = min(stats.kstest(z[u == c, i], peer.cdf).pvalue for c, i, peer in cells(family))
+    smallest = min(stats.kstest(z[u == c, i], peer.cdf).pvalue for c, i, peer in runs(family))
     assert smallest > 0.01 / (CONDITIONS * LATENTS)
     # The test can fail: another condition's samples don't pass.
-    assert stats.kstest(z[u == 0, 0], next(cells(drawn(name, seed=3)))[2].cdf).pvalue < 1e-6
+    assert stats.kstest(z[u == 0, 0], next(runs(drawn(name, seed=3)))[2].cdf).pvalue < 1e-6
     # No dependence between latents: 1 / sqrt(5000) is .014.
     assert abs(np.corrcoef(z[u == 0].T)[0, 1:]).max() < 0.06
 
@@ -62,7 +62,7 @@ def test_samples_pass_a_kolmogorov_smirnov_test(name):
 @every_family
 def test_density_of_the_natural_coordinate_is_that_of_the_transformed_variable(name):
     family = drawn(name)
-    for u, i, peer in cells(family):
+    for u, i, peer in runs(family):
         low, high = family.natural(peer.ppf(np.array([1e-12, 1 - 1e-10])))
 
         def density(v, u=u, i=i):
@@ -80,7 +80,7 @@ def test_exponential_family_form(name):
     """log p(z | u) - log h(z) is affine in T(z) for every u, and in no single one of the statistics."""
     family = drawn(name)
     assert len(family.statistics) == 2
-    for u, i, peer in cells(family):
+    for u, i, peer in runs(family):
         z = peer.ppf(np.linspace(0.01, 0.99, 99))
         log_density = family.log_density(np.repeat(z[:, None], LATENTS, 1), np.full(99, u))[:, i]
         target = log_density - family.log_base_measure(z)
@@ -168,4 +168,4 @@ def test_bad_parameters(values, says):
 
 
 def test_normal_means_may_be_negative():
-    assert ConditionalNormal(-np.ones((2, 2)), np.ones((2, 2))).latents == 2
+    assert ConditionalNormal(-np.ones((2, 2)), np.ones((2, 2))).n_latents == 2

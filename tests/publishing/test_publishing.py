@@ -12,7 +12,7 @@ from helpers.results import arrays, record
 from nica_bench import UsageError
 from nica_bench.publishing.publication import read_publication, table_text, versions_text
 from nica_bench.records.collection import collect
-from nica_bench.records.packing import pack_cells
+from nica_bench.records.packing import pack_runs
 from nica_bench.records.store import Store
 from nica_bench.sweep import read_sweep
 
@@ -104,7 +104,7 @@ def test_tables_from_what_is_there_run_nothing(tmp_path, trial):
     for seed in range(3):
         store.write(record("gin", seed), arrays("gin", seed, 0.5))
         store.write(record("raw-x", seed, status="error"))
-    pack_cells(store)
+    pack_runs(store)
     (store.folder / "records.parquet").rename(trial / "records.parquet")
     (trial / "publish.toml").write_text('title = "T"\n')
     done = nica("publish", "--tables", "results/trial", cwd=tmp_path)

@@ -9,7 +9,7 @@ from helpers.results import arrays, record
 from nica_bench import UsageError
 from nica_bench.records.collection import collect
 from nica_bench.records.merging import merge
-from nica_bench.records.packing import pack_cells
+from nica_bench.records.packing import pack_runs
 from nica_bench.records.store import Store
 from nica_bench.tables import Query, table_kind
 
@@ -46,7 +46,7 @@ def test_cells_arrays_and_weights_are_copied_as_they_are(tmp_path, machines):
     for number in (0, 1):
         key = records[number].key
         source = (a, b)[number]
-        assert (store.cells / f"{key}.npz").read_bytes() == (source.cells / f"{key}.npz").read_bytes()
+        assert (store.runs / f"{key}.npz").read_bytes() == (source.runs / f"{key}.npz").read_bytes()
     assert (store.folder / "weights" / f"{records[1].key}.safetensors").read_bytes() == b"weights"
     again = merge([a.folder, b.folder], tmp_path / "c")
     assert (again.copied, again.replaced) == (0, 0)
@@ -55,7 +55,7 @@ def test_cells_arrays_and_weights_are_copied_as_they_are(tmp_path, machines):
 def test_a_packed_source_gives_the_same(tmp_path, machines):
     a, b = machines
     merge([a.folder, b.folder], tmp_path / "c")
-    pack_cells(b, arrays="pack", remove=True)
+    pack_runs(b, arrays="pack", remove=True)
     for name, source in (("d", b.folder), ("e", b.folder / "records.parquet")):
         merge([a.folder, source], tmp_path / name)
         files = {p.name: p.read_bytes() for p in (tmp_path / name / "cells").glob("[0-9a-f]*")}
@@ -86,7 +86,7 @@ def test_what_is_refused_and_what_is_left_out(tmp_path, machines):
     with pytest.raises(UsageError, match="does not exist"):
         merge([a.folder, tmp_path / "no"], tmp_path / "c")
     assert not (tmp_path / "c").exists()
-    broken = next(b.cells.glob("*.json"))
+    broken = next(b.runs.glob("*.json"))
     broken.write_text("{")
     done = nica("merge", "a", "b", "--out", "c", cwd=tmp_path)
     assert done.returncode == 0

@@ -1,4 +1,4 @@
-"""Packed cells: nothing is lost, everything reads them, and they are cached."""
+"""Packed runs: nothing is lost, everything reads them, and they are cached."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from helpers.results import arrays, record
 from nica_bench import UsageError
 from nica_bench.records.collection import collect
 from nica_bench.records.counting import outlines, tally
-from nica_bench.records.packing import pack_cells
+from nica_bench.records.packing import pack_runs
 from nica_bench.records.parquet import PACK_NAME, Pack
 from nica_bench.records.record import Record, Status
 from nica_bench.records.store import Store, StoreError
@@ -45,10 +45,10 @@ def test_every_field_and_array_is_what_it_was(tmp_path, how, remove):
     store.write(odd)
     before = store.scan().records
     kept = {key: store.arrays(key) for key in before}
-    result = pack_cells(store, arrays=how, remove=remove)
-    assert (result.cells, result.new, result.left) == (10, 10, {})
-    assert len(list(store.cells.glob("*.json"))) == (0 if remove else 10)
-    assert len(list(store.cells.glob("*.npz"))) == (0 if remove and how == "pack" else 9)
+    result = pack_runs(store, arrays=how, remove=remove)
+    assert (result.runs, result.new, result.left) == (10, 10, {})
+    assert len(list(store.runs.glob("*.json"))) == (0 if remove else 10)
+    assert len(list(store.runs.glob("*.npz"))) == (0 if remove and how == "pack" else 9)
     after = store.scan().records
     assert list(after) == list(before)
     for key, was in before.items():
@@ -63,7 +63,7 @@ def test_every_field_and_array_is_what_it_was(tmp_path, how, remove):
 def test_tables_read_a_folder_a_file_and_both_alike(tmp_path):
     filled(tmp_path / "a")
     shown = [nica("table", "--out", "a", "--json", cwd=tmp_path).stdout]
-    pack_cells(Store.open(tmp_path / "a"), arrays="pack", remove=True)
+    pack_runs(Store.open(tmp_path / "a"), arrays="pack", remove=True)
     for out in (["a"], [f"a/{PACK_NAME}"], ["a", f"a/{PACK_NAME}"]):
         done = nica("table", *(f"--out={o}" for o in out), "--json", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
@@ -84,7 +84,7 @@ def test_a_packed_cell_is_cached(tmp_path):
     assert nica(*run, "--seeds", "0:2", cwd=tmp_path).returncode == 0
     assert nica("collect", "r", "--remove", "--arrays", "pack", cwd=tmp_path).returncode == 0
     done = nica(*run, "--seeds", "0:3", "--dry-run", cwd=tmp_path)
-    assert "3 cells, 2 there, 1 to run" in done.stderr
+    assert "3 runs, 2 there, 1 to run" in done.stderr
     done = nica(*run, "--seeds", "0:3", cwd=tmp_path)
     assert done.returncode == 0
     assert "6 records" in done.stdout
@@ -93,34 +93,34 @@ def test_a_packed_cell_is_cached(tmp_path):
 
 def test_a_later_collect_adds_and_replaces(tmp_path):
     store = filled(tmp_path, seeds=range(2))
-    pack_cells(store, arrays="pack", remove=True)
+    pack_runs(store, arrays="pack", remove=True)
     newer = record("gin", 0, mcc=0.99)
     store.write(newer, arrays("gin", 0, 0.9))
     store.write(record("gin", 5), arrays("gin", 5, 0.9))
     assert store.read(newer.key).scores["mcc"] == 0.99  # before it is packed too
-    result = pack_cells(store, arrays="pack", remove=True)
-    assert (result.cells, result.new, result.arrays) == (7, 2, 2)
+    result = pack_runs(store, arrays="pack", remove=True)
+    assert (result.runs, result.new, result.arrays) == (7, 2, 2)
     assert store.read(newer.key).scores["mcc"] == 0.99
     assert same_arrays(store.arrays(newer.key), arrays("gin", 0, 0.9))
     assert len(store.scan().records) == 7
     assert len(list(tmp_path.glob("arrays-*.zip"))) == 2
-    assert pack_cells(store).new == 0
+    assert pack_runs(store).new == 0
 
 
 def test_arrays_are_packed_by_themselves_only_where_there_are_many(tmp_path, monkeypatch):
-    assert pack_cells(filled(tmp_path / "few")).arrays == 0
+    assert pack_runs(filled(tmp_path / "few")).arrays == 0
     monkeypatch.setattr("nica_bench.records.packing.MANY_ARRAYS", 9)
-    assert pack_cells(filled(tmp_path / "many")).arrays == 9
+    assert pack_runs(filled(tmp_path / "many")).arrays == 9
 
 
 def test_what_is_broken_is_left_alone(tmp_path):
     store = filled(tmp_path, methods=["gin"])
     keys = sorted(store.scan().records)
-    broken = store.cells / f"{keys[0]}.json"
+    broken = store.runs / f"{keys[0]}.json"
     broken.write_text("{")
-    npz = store.cells / f"{keys[1]}.npz"
+    npz = store.runs / f"{keys[1]}.npz"
     npz.write_bytes(npz.read_bytes()[:-1] + b"x")
-    result = pack_cells(store, arrays="pack", remove=True)
+    result = pack_runs(store, arrays="pack", remove=True)
     assert {path.name[:64] for path in result.left} == set(keys[:2])
     assert result.new == 1
     assert broken.exists()
@@ -139,9 +139,9 @@ def test_a_cell_that_is_replaced_meanwhile_is_not_removed(tmp_path, monkeypatch)
             store.write(record("gin", was, mcc=0.123), arrays("gin", was, 0.1))
 
     monkeypatch.setattr(os, "replace", replacing)
-    pack_cells(store, remove=True)
+    pack_runs(store, remove=True)
     monkeypatch.undo()
-    assert (store.cells / f"{key}.json").exists()
+    assert (store.runs / f"{key}.json").exists()
     assert store.read(key).scores["mcc"] == 0.123
 
 
@@ -151,7 +151,7 @@ def test_killed_at_every_step_nothing_is_lost(tmp_path):
         import os, signal, sys
         from pathlib import Path
         from nica_bench.records.store import Store
-        from nica_bench.records.packing import pack_cells
+        from nica_bench.records.packing import pack_runs
         store, at, done = Store.open(sys.argv[1]), int(sys.argv[2]), 0
         def deadly(call):
             def wrapper(*a, **k):
@@ -164,7 +164,7 @@ def test_killed_at_every_step_nothing_is_lost(tmp_path):
         for name in ("replace", "unlink", "fsync"):
             setattr(os, name, deadly(getattr(os, name)))
         Path.unlink = deadly(Path.unlink)
-        pack_cells(store, arrays="pack", remove=True)
+        pack_runs(store, arrays="pack", remove=True)
         """
     store = filled(tmp_path, seeds=range(2), methods=["gin"])
     before = {key: (r.to_json(), store.arrays(key)) for key, r in store.scan().records.items()}
@@ -183,8 +183,8 @@ def test_killed_at_every_step_nothing_is_lost(tmp_path):
             break
         kills += 1
     assert kills > 4
-    assert not list(store.cells.glob("*.json"))
-    pack_cells(store)  # archives that a kill left without a record that leads to them go with the next
+    assert not list(store.runs.glob("*.json"))
+    pack_runs(store)  # archives that a kill left without a record that leads to them go with the next
     assert {path.name for path in tmp_path.glob("arrays-*.zip")} == Pack.open(tmp_path / PACK_NAME).archives
 
 
@@ -196,7 +196,7 @@ def test_a_full_disk_changes_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr("nica_bench.records.packing._flush", full)
     with pytest.raises(StoreError, match="disk is full"):
-        pack_cells(store, arrays="pack", remove=True)
+        pack_runs(store, arrays="pack", remove=True)
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix) == ["nica-bench.json"]
     assert len(store.scan().records) == 3
 
@@ -214,15 +214,15 @@ def test_files_that_are_none_are_named(tmp_path):
     ):
         with pytest.raises(UsageError, match=said):
             Pack.open(path)
-    pack_cells(store, remove=True)
+    pack_runs(store, remove=True)
     whole = (store.folder / PACK_NAME).read_bytes()
     damaged = bytearray(whole)
     damaged[200 : len(whole) // 2 : 40] = b"X" * len(range(200, len(whole) // 2, 40))
     (store.folder / PACK_NAME).write_bytes(damaged)
     with pytest.raises(UsageError, match=r"damaged|cannot be read"):
         [r.to_json() for r in Pack.open(store.folder / PACK_NAME).records()]
-    with pytest.raises(UsageError, match="no finished cells"):
-        pack_cells(Store.open(tmp_path / "empty"))
+    with pytest.raises(UsageError, match="no finished runs"):
+        pack_runs(Store.open(tmp_path / "empty"))
 
 
 def test_counting_does_not_read_records_but_agrees_with_them(tmp_path):
@@ -232,10 +232,10 @@ def test_counting_does_not_read_records_but_agrees_with_them(tmp_path):
     spec = record("gin", 9).spec
     odd = Record.from_json({**record("gin", 9).to_json(), "spec": {**spec.to_json(), "method_label": label}})
     store.write(odd)
-    path = store.cells / f"{odd.key}.json"
-    compact = store.cells / f"{record('pca', 1).key}.json"
+    path = store.runs / f"{odd.key}.json"
+    compact = store.runs / f"{record('pca', 1).key}.json"
     compact.write_text(json.dumps(json.loads(compact.read_text())))  # in another layout: parsed whole
-    (store.cells / f"{'0' * 64}.json").write_text("{")
+    (store.runs / f"{'0' * 64}.json").write_text("{")
     path_counts = tally([tmp_path])
     expected = Counter((r.spec.scenario_label, r.spec.method_label, r.status) for r in store.scan().records.values())
     found = {(s, m, status): n for (s, m), counts in path_counts.items() for status, n in counts.items()}
@@ -243,6 +243,6 @@ def test_counting_does_not_read_records_but_agrees_with_them(tmp_path):
     assert found["gauss-2of4[conditions=3]", "gin", Status.TIMEOUT] == 1
     assert path.exists()
     before = sorted(outlines(store), key=lambda o: o.key)
-    pack_cells(store, remove=True)
+    pack_runs(store, remove=True)
     assert sorted(outlines(store), key=lambda o: o.key) == before
     assert tally([tmp_path, tmp_path / PACK_NAME]) == path_counts

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nica_bench.records.record import RECORD_FORMAT, CellSpec, Record, RecordError, Status
+from nica_bench.records.record import RECORD_FORMAT, Record, RecordError, RunSpec, Status
 
-TOLD = {"conditions": True, "dimension": False, "oracle": False}
+SIDE_INFORMATION = "u"
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 LEAVES = st.none() | st.booleans() | st.integers() | FINITE | st.text(max_size=8)
 JSON = st.recursive(
@@ -22,7 +22,7 @@ JSON = st.recursive(
 OBJECTS = st.dictionaries(st.text(max_size=8), JSON, max_size=4)
 NATURAL = st.integers(0, 2**80)
 SPECS = st.builds(
-    CellSpec,
+    RunSpec,
     scenario=st.text(min_size=1),
     scenario_parameters=OBJECTS,
     scenario_version=st.text(min_size=1),
@@ -30,7 +30,7 @@ SPECS = st.builds(
     method_parameters=OBJECTS,
     method_version=st.text(min_size=1),
     seed=NATURAL,
-    init=NATURAL,
+    training_seed=NATURAL,
     scenario_label=st.text(),
     method_label=st.text(),
 )
@@ -46,10 +46,10 @@ RECORDS = st.builds(
     Record,
     spec=SPECS,
     status=st.sampled_from(Status),
-    told=st.fixed_dictionaries(dict.fromkeys(TOLD, st.booleans())),
+    side_information=st.sampled_from(["", "u", "un", "uf", "nz"]),
     message=st.text(),
     notes=st.lists(st.text(max_size=10), max_size=3),
-    kind=st.sampled_from(["method", "floor"]),
+    kind=st.sampled_from(["method", "baseline", "reference"]),
     truth=OBJECTS,
     difficulty=st.dictionaries(st.text(max_size=5), FINITE | st.none(), max_size=3),
     scores=st.dictionaries(st.text(max_size=5), FINITE, max_size=3),
@@ -70,13 +70,13 @@ def make_spec(**changes):
         "method_parameters": {"lr": 1e-3},
         "method_version": "2",
         "seed": 4,
-        "init": 0,
+        "training_seed": 0,
     }
-    return CellSpec(**{**values, **changes})
+    return RunSpec(**{**values, **changes})
 
 
 def make_record(**changes):
-    return Record(**{"spec": make_spec(), "status": Status.OK, "told": TOLD, **changes})
+    return Record(**{"spec": make_spec(), "status": Status.OK, "side_information": SIDE_INFORMATION, **changes})
 
 
 def through_text(record):
@@ -86,7 +86,7 @@ def through_text(record):
 def test_canonical_is_sorted_and_has_no_labels():
     text = make_spec(scenario_label="gauss-2of10[conditions=3]").canonical()
     assert text == (
-        '{"init":0,"method":"ivae","method_parameters":{"lr":0.001},"method_version":"2","scenario":"gauss-2of10",'
+        '{"training_seed":0,"method":"ivae","method_parameters":{"lr":0.001},"method_version":"2","scenario":"gauss-2of10",'
         '"scenario_parameters":{"conditions":3,"range":[0.1,2.0],"samples":1000},"scenario_version":"1","seed":4}'
     )
 
@@ -108,7 +108,7 @@ def test_key_is_pinned():
         {"method_parameters": {"lr": 1e-2}},
         {"method_version": "3"},
         {"seed": 5},
-        {"init": 1},
+        {"training_seed": 1},
     ],
 )
 def test_key_depends_on_everything_but_labels(changes):
@@ -145,7 +145,7 @@ def test_spec_does_not_change_with_what_it_was_made_of():
         ({"scenario": ""}, r"spec\.scenario': expected a string that is not empty, got ''"),
         ({"method": 3}, r"spec\.method': expected a string that is not empty, got 3"),
         ({"seed": -1}, r"spec\.seed': expected an integer >= 0, got -1"),
-        ({"init": True}, r"spec\.init': expected an integer >= 0, got True"),
+        ({"training_seed": True}, r"spec\.training_seed': expected an integer >= 0, got True"),
         ({"seed": 1.0}, r"spec\.seed': expected an integer >= 0, got 1\.0"),
         ({"method_parameters": {"lr": math.nan}}, r"method_parameters\.lr': expected a finite number, got nan"),
         ({"method_parameters": {"a": [1, math.inf]}}, r"method_parameters\.a\[1\]': expected a finite number, got inf"),
@@ -175,7 +175,7 @@ def test_json_round_trip(record):
 def test_numpy_values_are_converted():
     record = make_record(
         status="ok",
-        told={"conditions": np.True_, "dimension": np.False_, "oracle": False},
+        side_information="nu",
         scores={"mcc": np.float32(0.5), "chance": np.float64(0.25), "one": np.int64(1), "long": np.longdouble(0.5)},
         dimensions={"knee": np.int32(2)},
         truth={"family": np.str_("gauss"), "means": np.arange(4.0).reshape(2, 2), "pair": (np.uint8(1), np.bool_(0))},
@@ -184,13 +184,8 @@ def test_numpy_values_are_converted():
     assert record.scores == {"mcc": 0.5, "chance": 0.25, "one": 1.0, "long": 0.5}
     assert record.truth == {"family": "gauss", "means": [[0.0, 1.0], [2.0, 3.0]], "pair": [1, False]}
     assert {type(v) for v in record.scores.values()} == {float}
-    assert type(record.told["conditions"]) is bool
+    assert record.side_information == "un"
     assert through_text(record) == record
-
-
-def test_a_record_without_a_word_of_families_was_not_told():
-    assert make_record(told=TOLD).told == {**TOLD, "family": False}
-    assert make_record(told={**TOLD, "family": True}).told["family"]
 
 
 @pytest.mark.parametrize("name", ["truth", "difficulty", "training", "cost", "provenance"])
@@ -210,19 +205,15 @@ def test_deep_non_finite_becomes_null():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"spec": {}}, "'spec': expected a CellSpec"),
+        ({"spec": {}}, "'spec': expected a RunSpec"),
         ({"status": "fine"}, "'status': expected one of ok, skipped, .*, got 'fine'"),
         ({"status": None}, "'status': expected one of"),
-        ({"kind": "bound"}, "'kind': expected 'method' or 'floor', got 'bound'"),
+        ({"kind": "bound"}, "'kind': expected 'method' or 'baseline', got 'bound'"),
         ({"message": None}, "'message': expected a string, got None"),
         ({"notes": "text"}, "'notes': expected a list of strings, got 'text'"),
         ({"notes": [1]}, r"'notes\[0\]': expected a string, got 1"),
-        ({"told": {"conditions": True}}, "told has no field 'dimension'"),
-        ({"told": {**TOLD, "oracle": 1}}, r"'told\.oracle': expected true or false, got 1"),
-        (
-            {"told": {**TOLD, "labels": True}},
-            "'told': expected only conditions, dimension, oracle, family, got 'labels'",
-        ),
+        ({"side_information": "ux"}, "'side_information': .*letters, such as 'un', got 'ux'"),
+        ({"side_information": {"u": True}}, "'side_information': .*letters, such as 'un', got {'u': True}"),
         ({"scores": {"mcc": math.nan}}, r"'scores\.mcc': expected a finite number, got nan"),
         ({"scores": {"mcc": True}}, r"'scores\.mcc': expected a number, got True"),
         ({"scores": {"mcc": "1"}}, r"'scores\.mcc': expected a number, got '1'"),

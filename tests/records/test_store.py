@@ -94,13 +94,13 @@ def test_open_only_to_read(tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root ignores permission bits")
 def test_open_without_permission(store):
-    store.cells.chmod(0o500)
+    store.runs.chmod(0o500)
     try:
         Store.open(store.folder, create=False)
         with pytest.raises(UsageError, match="cannot be written to: Permission denied"):
             Store.open(store.folder)
     finally:
-        store.cells.chmod(0o700)
+        store.runs.chmod(0o700)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_open_bad_marker(tmp_path, text):
 
 def test_write_and_read(store):
     record = store.write(make_record(message="é\ud800"), make_arrays(2.0))
-    path = store.cells / f"{record.key}.npz"
+    path = store.runs / f"{record.key}.npz"
     assert record.arrays["file"] == path.name
     assert record.arrays["bytes"] == path.stat().st_size
     assert record.arrays["names"] == ["spectrum", "codes"]
@@ -149,7 +149,7 @@ def test_write_and_read(store):
         assert arrays[name].dtype == expected.dtype
     with np.load(path) as file:
         assert set(file.files) == {"spectrum", "codes"}
-    assert sorted(p.name for p in store.cells.glob("[!.]*")) == [f"{record.key}.json", path.name]
+    assert sorted(p.name for p in store.runs.glob("[!.]*")) == [f"{record.key}.json", path.name]
     assert temporary_files(store.folder) == []
 
 
@@ -190,7 +190,7 @@ def test_overwrite(store):
     assert store.arrays(key)["spectrum"].shape == (77,)
     store.write(make_record(status="error", message="no"))
     assert store.arrays(key) == {}
-    assert not (store.cells / f"{key}.npz").exists()
+    assert not (store.runs / f"{key}.npz").exists()
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_read_missing(store):
 
 def test_changed_arrays_are_noticed(store):
     record = store.write(make_record(), make_arrays())
-    path = store.cells / record.arrays["file"]
+    path = store.runs / record.arrays["file"]
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
@@ -236,19 +236,19 @@ def test_changed_arrays_are_noticed(store):
 
 def test_scan_reports_broken_files(store):
     good = [store.write(make_record(seed), make_arrays()) for seed in range(7)]
-    path = [store.cells / f"{record.key}.json" for record in good]
+    path = [store.runs / f"{record.key}.json" for record in good]
     path[0].write_text(path[0].read_text()[:-40])
     path[1].write_text("")
     path[2].write_text(json.dumps({**good[2].to_json(), "format": 99}))
     path[3].with_suffix(".npz").unlink()
     path[4].with_suffix(".npz").write_bytes(b"PK")
-    path[5].rename(store.cells / f"{'0' * 64}.json")
-    named = store.cells / f"{'1' * 64}.json"
+    path[5].rename(store.runs / f"{'0' * 64}.json")
+    named = store.runs / f"{'1' * 64}.json"
     named.mkdir()
-    deep = store.cells / f"{'2' * 64}.json"
+    deep = store.runs / f"{'2' * 64}.json"
     deep.write_text("[" * 100_000)
-    (store.cells / "notes.txt").write_text("mine")
-    (store.cells / ".hidden.json").write_text("mine")
+    (store.runs / "notes.txt").write_text("mine")
+    (store.runs / ".hidden.json").write_text("mine")
     scan = store.scan()
     assert scan.records == {good[6].key: good[6]}
     reasons = {
@@ -257,7 +257,7 @@ def test_scan_reports_broken_files(store):
         path[2]: "format 99",
         path[3]: "npz is missing",
         path[4]: "bytes, but has 2",
-        store.cells / f"{'0' * 64}.json": "not its name",
+        store.runs / f"{'0' * 64}.json": "not its name",
         named: "Is a directory",
         deep: "",
     }
@@ -270,7 +270,7 @@ def test_scan_reports_broken_files(store):
 
 def test_scan_does_not_follow_another_file_name(store):
     record = store.write(make_record(), make_arrays())
-    path = store.cells / f"{record.key}.json"
+    path = store.runs / f"{record.key}.json"
     obj = record.to_json()
     obj["arrays"]["file"] = "../../elsewhere.npz"
     path.write_text(json.dumps(obj))
@@ -289,7 +289,7 @@ def test_scan_is_quick(store):
     provenance = {f"name{i}": "some text of some length" for i in range(20)}
     for seed in range(1000):
         record = make_record(seed, provenance=provenance, truth={"means": [[0.1] * 10] * 3})
-        (store.cells / f"{record.key}.json").write_text(json.dumps(record.to_json(), indent=1))
+        (store.runs / f"{record.key}.json").write_text(json.dumps(record.to_json(), indent=1))
     seconds = []
     for _ in range(3):
         started = time.process_time()
@@ -302,7 +302,7 @@ def test_find(store):
     keys = sorted(store.write(make_record(seed)).key for seed in range(3))
     for key in keys:
         assert store.find(key[:8]) == store.find(key) == store.find(key[:10].upper()) == key
-    with pytest.raises(UsageError, match=r"no cell in .* begins with '00000000' \(3 cells\)"):
+    with pytest.raises(UsageError, match=r"no run in .* begins with '00000000' \(3 runs\)"):
         store.find("00000000")
     for prefix in ("abc", "", "wxyz", "a" * 65):
         with pytest.raises(UsageError, match="4 to 64 hexadecimal digits"):
@@ -311,14 +311,14 @@ def test_find(store):
 
 def test_find_several(store):
     for i in range(7):
-        (store.cells / f"abcd{i:060d}.json").write_text("")
-    with pytest.raises(UsageError, match=r"7 cells have a key that begins with 'abcd': abcd00000000, .*, \.\.\."):
+        (store.runs / f"abcd{i:060d}.json").write_text("")
+    with pytest.raises(UsageError, match=r"7 runs have a key that begins with 'abcd': abcd00000000, .*, \.\.\."):
         store.find("abcd")
 
 
 def test_clean(store):
     record = store.write(make_record())
-    paths = [store.cells / ".tmp-1-a", store.folder / ".tmp-2-b", store.cells / ".tmp-3-c"]
+    paths = [store.runs / ".tmp-1-a", store.folder / ".tmp-2-b", store.runs / ".tmp-3-c"]
     for path in paths:
         path.write_text("half")
     for path in paths[:2]:

@@ -36,7 +36,7 @@ def test_failed_write_leaves_what_was_there(store, monkeypatch):
         real(number)
 
     monkeypatch.setattr(os, "fsync", fail_second)
-    with pytest.raises(StoreError, match=rf"cannot write .*{old.key}\.json: the disk is full; finished cells are kept"):
+    with pytest.raises(StoreError, match=rf"cannot write .*{old.key}\.json: the disk is full; finished runs are kept"):
         store.write(make_record(scores={}), make_arrays(2.0))
     assert store.scan() == Scan({old.key: old}, {})
     assert store.arrays(old.key)["spectrum"][0] == 1.0
@@ -60,7 +60,7 @@ def test_write_without_locks(store, monkeypatch):
 
 
 def test_folder_removed_meanwhile(store):
-    (store.cells).rmdir()
+    (store.runs).rmdir()
     with pytest.raises(StoreError, match="No such file or directory"):
         store.write(make_record())
     assert store.scan() == Scan()
@@ -87,7 +87,7 @@ for seed in (0, 2):
     lines = process.communicate(timeout=60)[0].splitlines()
     assert process.returncode == 0
     assert len(lines) == 2
-    assert all("cannot write" in line and "too large; finished cells are kept" in line for line in lines)
+    assert all("cannot write" in line and "too large; finished runs are kept" in line for line in lines)
     scan = store.scan()
     assert set(scan.records) == {old.key, make_record(1).key}
     assert scan.records[old.key] == old
@@ -122,7 +122,7 @@ class StoreMissing(Exception):
 
 
 def read_arrays(store, key):
-    """The arrays of a cell that is being replaced all the time, and so may be missing but never broken."""
+    """The arrays of a run that is being replaced all the time, and so may be missing but never broken."""
     try:
         return store.arrays(key)
     except StoreError as error:

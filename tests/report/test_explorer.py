@@ -109,7 +109,7 @@ def test_what_is_said_of_a_scenario_without_a_truth(folder):
 def test_the_answer_has_the_agreement_of_two_initialisations_and_needs_no_density(folder):
     collection = of_method(folder, "pca")
     (record,) = collection.records
-    again = replace(record, spec=replace(record.spec, init=1))
+    again = replace(record, spec=replace(record.spec, training_seed=1))
     (block,), _ = blocks_of([record, again])
     said = answer(block, lambda _: collection.arrays(record))
     assert "no method that finished has a density" in said

@@ -112,7 +112,7 @@ def test_what_records_say_is_never_markup(tmp_path):
         some(range(2), ("raw-x",)),
         some(range(3), ("gin",)) + [record("gin", s, version="2") for s in range(3)],
     ],
-    ids=["one record", "all failed", "floors only", "two versions"],
+    ids=["one record", "all failed", "baselines only", "two versions"],
 )
 def test_a_poor_folder_still_makes_a_page(records, tmp_path):
     page, notes = make_report(collect([written(tmp_path / "o", records)]))

@@ -8,14 +8,14 @@ from nica_bench.metrics import top_codes
 from nica_bench.records.record import Status
 from nica_bench.records.store import Store, StoreError
 from nica_bench.registry import make_method, make_scenario
-from nica_bench.running.plan import Group, make_cells
+from nica_bench.running.plan import Group, make_runs
 from nica_bench.running.work import Setting, run_group
 
 
 def run(folder, method, scenario, seeds=(0,), stop=None, **setting):
     """Run a group in this process; `stop` is how often its fits may ask before they are interrupted."""
     store = Store.open(folder)
-    group = Group(tuple(make_cells([scenario], [method], seeds, 1)))
+    group = Group(tuple(make_runs([scenario], [method], seeds, 1)))
     asked = iter(range(stop if stop is not None else 10**9))
     run_group(
         group,
@@ -23,11 +23,11 @@ def run(folder, method, scenario, seeds=(0,), stop=None, **setting):
         lambda *event: None,
         lambda: next(asked, None) is None,
     )
-    return store, [c.spec.key for c in group.cells]
+    return store, [c.spec.key for c in group.runs]
 
 
 def contents(store, keys):
-    """What is the same for every run of the cells."""
+    """What is the same for every run of the runs."""
     found = []
     for key in keys:
         record = store.read(key)
@@ -73,7 +73,7 @@ def test_weights_of_images_are_kept_and_rebuild_the_fit(tmp_path):
 def test_weights_of_vectors_are_kept_where_asked_for(tmp_path):
     method, scenario = make_method("gin[steps=3]"), make_scenario("gauss-2of4[samples=300,held_out=100]")
     store, (key,) = run(tmp_path / "without", method, scenario)
-    with pytest.raises(StoreError, match="no weights were kept of this cell"):
+    with pytest.raises(StoreError, match="no weights were kept of this run"):
         store.weights(key)
     store, (key,) = run(tmp_path / "with", method, scenario, weights=True)
     assert method.restore(store.weights(key), scenario) is not None

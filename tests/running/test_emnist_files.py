@@ -28,7 +28,7 @@ class Page(HTMLParser):
 def test_one_command_leads_from_files_to_figures_and_page(tmp_path, monkeypatch):
     monkeypatch.setenv("NICA_BENCH_DATA", str(shared_digits()))
     methods = ("-m", "gin-conv[steps=6]", "-m", "pca")
-    done = nica("run", "-s", "emnist-subset", *methods, "--inits", "2", "--json", cwd=tmp_path)
+    done = nica("run", "-s", "emnist-subset", *methods, "--training-seeds", "2", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     rows = {row["method"].partition("[")[0]: row for row in json.loads(done.stdout)["emnist-subset"]}
     gin, pca = rows["gin-conv"], rows["pca"]

@@ -15,7 +15,7 @@ from nica_bench.records.collection import collect
 from nica_bench.records.record import Record, Status
 from nica_bench.records.store import Store
 from nica_bench.registry import make_method, make_scenario, method_types
-from nica_bench.running.plan import Group, make_cells, unfit
+from nica_bench.running.plan import Group, make_runs, unfit
 from nica_bench.running.work import Setting, run_group
 from nica_bench.seeds import Streams
 
@@ -25,7 +25,7 @@ class Cheater(Method):
     """Its first code is the label that it is handed with the images."""
 
     name: ClassVar[str] = "cheater"
-    uses_conditions: ClassVar[bool] = True
+    side_information: ClassVar[str] = "u"
 
     def fit(self, observations, streams, session):
         def encode(x, u):
@@ -44,11 +44,11 @@ class Broken(Method):
         return Fitted(lambda x, u: np.full_like(x, np.nan), np.ones(64))
 
 
-def outcome(tmp_path, method, inits=1, scenario="digits"):
-    cells = make_cells([make_scenario(scenario)], [method], [0], inits)
-    run_group(Group(tuple(cells)), Setting(str(tmp_path), "cpu", False, ()), lambda kind, value: None)
+def outcome(tmp_path, method, training_seeds=1, scenario="digits"):
+    runs = make_runs([make_scenario(scenario)], [method], [0], training_seeds)
+    run_group(Group(tuple(runs)), Setting(str(tmp_path), "cpu", False, ()), lambda kind, value: None)
     store = Store.open(tmp_path)
-    return [store.read(c.spec.key) for c in cells], store
+    return [store.read(c.spec.key) for c in runs], store
 
 
 def test_what_needs_latents_is_null_and_no_failure(tmp_path):
@@ -59,7 +59,7 @@ def test_what_needs_latents_is_null_and_no_failure(tmp_path):
     assert record.scores["bayes"] > 0.8
     assert record.scores["probe_22"] > 0.9
     assert record.truth["latents"] is None
-    text = json.loads((store.cells / f"{record.key}.json").read_text())
+    text = json.loads((store.runs / f"{record.key}.json").read_text())
     assert text["scores"]["mcc"] is None
     assert Record.from_json(text) == record
     assert collect([tmp_path]).records[0].scores == record.scores
@@ -71,7 +71,7 @@ def test_what_needs_latents_is_null_and_no_failure(tmp_path):
 
 
 def test_the_codes_of_two_initialisations_are_of_the_same_images(tmp_path):
-    records, store = outcome(tmp_path, make_method("pca", {}), inits=2)
+    records, store = outcome(tmp_path, make_method("pca", {}), training_seeds=2)
     first, second = (store.arrays(r.key) for r in records)
     np.testing.assert_array_equal(first["leading_u"], second["leading_u"])
     np.testing.assert_array_equal(first["leading_codes"], second["leading_codes"])  # PCA has no initialisation
@@ -95,7 +95,7 @@ def test_every_method_takes_images_or_says_why_not(name):
     method = make_method(name, {})
     reason = unfit(method, make_scenario("digits"))
     assert reason is None or len(reason) > 10
-    if method.oracle:
+    if "z" in method.side_information:
         assert reason is not None
         assert "true latents" in reason
 
@@ -103,14 +103,14 @@ def test_every_method_takes_images_or_says_why_not(name):
 def test_the_table_says_not_applicable_and_shows_consistency(tmp_path):
     from nica_bench.tables import Query, table_kind
 
-    outcome(tmp_path, make_method("pca", {}), inits=2)
+    outcome(tmp_path, make_method("pca", {}), training_seeds=2)
     (table,), _ = table_kind("scores").build(collect([tmp_path]), Query())
     assert table.title == "digits"
     heads = [column.head for column in table.columns]
-    (cells,) = table.texts()
-    assert cells[heads.index("mcc")] == "n/a"
-    assert cells[heads.index("again")].startswith("1.000 (")
-    assert cells[heads.index("fail")] == "0/2"
+    (runs,) = table.texts()
+    assert runs[heads.index("mcc")] == "n/a"
+    assert runs[heads.index("again")].startswith("1.000 (")
+    assert runs[heads.index("fail")] == "0/2"
     assert "scikit-learn's 1,797 digits" in table.caption
     assert "The paper counts" not in table.caption
 
@@ -137,7 +137,7 @@ def test_a_published_number_is_looked_for_in_the_interval_that_is_shown(tmp_path
     from nica_bench.stats import blocks_of
     from nica_bench.tables.blind import blind_rows, blind_table
 
-    records, _ = outcome(tmp_path, make_method("pca"), inits=2)
+    records, _ = outcome(tmp_path, make_method("pca"), training_seeds=2)
     given = ({"knee": 14.0, "knee_low": 13.0, "knee_high": 20.0}, {"knee": 17.0, "knee_low": 14.0, "knee_high": 23.0})
     truth = {**records[0].truth, "paper_latents": 22}
     changed = [replace(r, scores={**r.scores, **g}, truth=truth) for r, g in zip(records, given, strict=True)]
@@ -196,7 +196,7 @@ def test_initialisations_that_differ_give_whole_numbers_and_the_wider_interval(t
     from nica_bench.stats import blocks_of
     from nica_bench.tables.blind import blind_rows
 
-    records, _ = outcome(tmp_path, make_method("pca"), inits=2)
+    records, _ = outcome(tmp_path, make_method("pca"), training_seeds=2)
     given = ({"knee": 14.0, "knee_low": 9.0, "knee_high": 20.0}, {"knee": 17.0, "knee_low": 12.0, "knee_high": 33.0})
     changed = [replace(r, scores={**r.scores, **g}) for r, g in zip(records, given, strict=True)]
     [block], _ = blocks_of(changed)
@@ -211,8 +211,8 @@ def test_the_table_of_knees_has_every_rule_and_their_interval(tmp_path):
     (record,), _ = outcome(tmp_path, make_method("pca"))
     outcome(tmp_path, make_method("ivae[steps=2]"))  # told a number, it estimates none
     [table], _ = table_kind("knees").build(collect([tmp_path]), Query())
-    [cells] = table.texts()
-    row = dict(zip([column.head for column in table.columns], cells, strict=True))
+    [runs] = table.texts()
+    row = dict(zip([column.head for column in table.columns], runs, strict=True))
     assert {rule: row[rule] for rule in WIDE_RULES} == {rule: str(record.dimensions[rule]) for rule in WIDE_RULES}
     answers = [record.dimensions[rule] for rule in INTERVAL_RULES]
     assert row["interval"] == f"[{min(answers)} {max(answers)}]"

@@ -40,7 +40,7 @@ def _heed_interrupts():
 
 
 def test_a_run_that_is_stopped_keeps_what_is_finished_and_goes_on(tmp_path):
-    """However it is stopped, each attempt ends its workers and leaves one more cell, computed once."""
+    """However it is stopped, each attempt ends its workers and leaves one more run, computed once."""
     option = write_method(tmp_path, "slow", STOPS_AT_SECOND_FIT)
     blocked = tmp_path / "blocked"
     (tmp_path / "block").touch()
@@ -56,9 +56,9 @@ def test_a_run_that_is_stopped_keeps_what_is_finished_and_goes_on(tmp_path):
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
         wait_for(functools.partial(dead, worker))
-        assert f"slow: {len(TO_STOP) + 1} cells, {i} there" in done.stderr
+        assert f"slow: {len(TO_STOP) + 1} runs, {i} there" in done.stderr
         if code > 0:
-            assert f"stopped: {i + 1} of {len(TO_STOP) + 1} cells are kept" in done.stderr
+            assert f"stopped: {i + 1} of {len(TO_STOP) + 1} runs are kept" in done.stderr
         scan = Store.open(tmp_path / "results", create=False).scan()
         assert not scan.broken
         finished = {key: record for key, record in scan.records.items() if record.status == "ok"}
@@ -89,7 +89,7 @@ BROKEN = {
     "big": ("raise MemoryError('so big')", "oom", "so big"),
     "leaves": ("sys.exit(7)", "killed", "exit code 7"),
     "dies": ("os.kill(os.getpid(), signal.SIGKILL)", "killed", "SIGKILL"),
-    "endless": ("while True: time.sleep(0.01); session.report(Progress(1, 2))", "timeout", "the limit of 6 s a cell"),
+    "endless": ("while True: time.sleep(0.01); session.report(Progress(1, 2))", "timeout", "the limit of 6 s a run"),
     "good": ("print('hello'); return Fitted(lambda x, u: x, np.ones(D))", "ok", ""),
 }
 
@@ -111,7 +111,7 @@ def test_a_failure_is_a_row_and_the_others_go_on(tmp_path):
             assert f"{status}: {name} on gauss-2of4" in done.stderr
     # those that were killed from outside are tried again, the others where it is asked for
     again = nica(*command, *options, "--retry", "timeout,oom", "--dry-run", cwd=tmp_path).stderr
-    waiting = {name for name in BROKEN if f"  {name}: 1 cell, 0 there, 1 to run" in again}
+    waiting = {name for name in BROKEN if f"  {name}: 1 run, 0 there, 1 to run" in again}
     assert waiting == {"dies", "leaves", "endless", "big"}
 
 
@@ -127,7 +127,7 @@ def test_a_worker_that_is_killed_fails_its_own_cells_only(tmp_path):
     done = end(process)
     assert done.returncode == 3, done.stderr
     assert "killed: slow on gauss-2of4" in done.stderr
-    assert "1 cell (seeds 1): the worker process ended: SIGKILL" in done.stderr
+    assert "1 run (seeds 1): the worker process ended: SIGKILL" in done.stderr
     found = records(tmp_path / "results")
     assert {seed: r["status"] for (name, seed, _), r in found.items() if name == "slow"} == {
         0: "ok",
@@ -137,7 +137,7 @@ def test_a_worker_that_is_killed_fails_its_own_cells_only(tmp_path):
     assert [r["status"] for (name, *_), r in found.items() if name == "pca"] == ["ok"] * 3
     done = nica(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "slow: 3 cells, 2 there, 1 to run" in done.stderr
+    assert "slow: 3 runs, 2 there, 1 to run" in done.stderr
     assert records(tmp_path / "results")["slow", 1, 0]["status"] == "ok"
 
 
@@ -150,7 +150,7 @@ def test_full_disk_is_said_and_nothing_is_lost(tmp_path):
     done = nica(*command, cwd=tmp_path, preexec_fn=limit, measured=False)
     assert done.returncode == 3, done.stderr
     assert "cannot write" in done.stderr
-    assert "finished cells are kept" in done.stderr
+    assert "finished runs are kept" in done.stderr
     assert "Traceback" not in done.stderr
     scan = Store.open(tmp_path / "results", create=False).scan()
     assert (len(scan.records), scan.broken) == (1, {})
@@ -195,7 +195,7 @@ def test_a_method_file_that_does_not_import_in_a_worker(body, says, tmp_path):
 def test_the_same_command_gives_the_same_bits(tmp_path):
     """Whatever the number of workers, and so the groups in which replicates train; by either schedule."""
     methods = ["gin[steps=10]", "gin[schedule=paper,batch=400]", "ivae[steps=10]", "fastica", "pca", "label-only"]
-    command = ["run", "-s", "gauss-2of4", *SMALL, "--seeds", "0:2", "--inits", "2"]
+    command = ["run", "-s", "gauss-2of4", *SMALL, "--seeds", "0:2", "--training-seeds", "2"]
     found = []
     for jobs in (1, 2):
         options = [option for method in methods for option in ("-m", method)]
@@ -215,7 +215,9 @@ def test_the_same_command_gives_the_same_bits(tmp_path):
             steps = min(len(values), len(again[name])) if name == "loss" else None
             np.testing.assert_array_equal(values[:steps], again[name][:steps], record.spec.method_label)
         assert record.training.get("heldout_loss") == second[key].training.get("heldout_loss")
-    gin = {(r.spec.method_label, r.spec.seed, r.spec.init): r for r in first.values() if r.spec.method == "gin"}
+    gin = {
+        (r.spec.method_label, r.spec.seed, r.spec.training_seed): r for r in first.values() if r.spec.method == "gin"
+    }
     assert len({r.scores["mcc"] for r in gin.values()}) == 8
     for (label, *_), record in gin.items():
         assert record.training["steps"] == 10 if "paper" not in label else record.training["steps"] > 10

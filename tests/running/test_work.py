@@ -1,4 +1,4 @@
-"""One group of cells, in this process: each cell gets a record of its own, whatever happens to the others."""
+"""One group of runs, in this process: each run gets a record of its own, whatever happens to the others."""
 
 import warnings
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from nica_bench import Dataset, Fitted, Method, Scenario, Split
 from nica_bench.method import Progress
 from nica_bench.records.record import Status
 from nica_bench.records.store import Store
-from nica_bench.running.plan import Group, grouped, make_cells, pending
+from nica_bench.running.plan import Group, grouped, make_runs, pending
 from nica_bench.running.work import Setting, failed_record, run_group
 
 
@@ -21,8 +21,8 @@ class Fragile(Scenario):
 
     family: ClassVar[str] = "fragile"
     equivalence: ClassVar[str] = "none"
-    latents: int = 2
-    dimensions: int = 3
+    n_latents: int = 2
+    n_observed: int = 3
     conditions: int = 2
     samples: int = 100
     bad: tuple[int, ...] = ()
@@ -74,11 +74,11 @@ class Alone(Method):
 
 def run(folder, scenario, method, seeds):
     Store.open(folder)
-    group = Group(tuple(make_cells([scenario], [method], seeds, 1)))
+    group = Group(tuple(make_runs([scenario], [method], seeds, 1)))
     sent = []
     run_group(group, Setting(str(folder), "cpu", False, ("nica-bench",)), lambda *event: sent.append(event))
     records = Store.open(folder).scan().records
-    return [records[c.spec.key] for c in group.cells], sent
+    return [records[c.spec.key] for c in group.runs], sent
 
 
 @pytest.mark.parametrize("method", [Together(), Alone()])
@@ -111,11 +111,11 @@ def test_warnings_are_notes_and_steps_are_sparse(tmp_path):
 
 def test_groups_are_sized_by_jobs_and_by_memory():
     each = Together().bytes_per_replicate(100, 3, 2, 2)
-    together, alone = (make_cells([Fragile()], [m], range(10), 1) for m in (Together(), Alone()))
-    assert [len(g.cells) for g in grouped([*together, *alone], jobs=2, memory=1e9)] == [5, 5, 5, 5]
-    assert [len(g.cells) for g in grouped(together, jobs=2, memory=3.5 * each)] == [3, 3, 3, 1]
-    assert [len(g.cells) for g in grouped(together, jobs=3, memory=1)] == [1] * 10
-    assert [len(g.cells) for g in grouped(alone, jobs=3, memory=1)] == [4, 4, 2]
+    together, alone = (make_runs([Fragile()], [m], range(10), 1) for m in (Together(), Alone()))
+    assert [len(g.runs) for g in grouped([*together, *alone], jobs=2, memory=1e9)] == [5, 5, 5, 5]
+    assert [len(g.runs) for g in grouped(together, jobs=2, memory=3.5 * each)] == [3, 3, 3, 1]
+    assert [len(g.runs) for g in grouped(together, jobs=3, memory=1)] == [1] * 10
+    assert [len(g.runs) for g in grouped(alone, jobs=3, memory=1)] == [4, 4, 2]
 
 
 @pytest.mark.parametrize(
@@ -128,9 +128,9 @@ def test_groups_are_sized_by_jobs_and_by_memory():
 )
 def test_what_is_computed(retry, force, expected):
     names = ["ok", "killed", "timeout", "missing"]
-    cells = make_cells([Fragile()], [Alone()], range(4), 1)
+    runs = make_runs([Fragile()], [Alone()], range(4), 1)
     setting = Setting("", "cpu", False, ())
     records = {
-        c.spec.key: failed_record(c, Status(name), "", setting, 0.0) for c, name in zip(cells[:3], names, strict=False)
+        c.spec.key: failed_record(c, Status(name), "", setting, 0.0) for c, name in zip(runs[:3], names, strict=False)
     }
-    assert {names[c.seed] for c in pending(cells, records, retry, force)} == expected
+    assert {names[c.seed] for c in pending(runs, records, retry, force)} == expected

@@ -30,7 +30,7 @@ def test_splits(scenario):
         assert set(split.u) == set(range(10))
     assert len(data.train.u) == scenario.samples
     assert len(data.validation.u) == scenario.held_out
-    assert data.latents is None
+    assert data.n_latents is None
     assert data.image_shape == scenario.image_shape == (1, scenario.side, scenario.side)
     rows = {split.x[i].tobytes() for split in data.splits[:2] for i in range(len(split.u))}
     assert len(rows) == scenario.samples + scenario.held_out  # nothing twice
@@ -47,7 +47,7 @@ def test_a_seed_is_a_split(scenario):
 def test_what_is_told(scenario):
     data = scenario.generate(0)
     seen = data.observations(conditions=True, dimension=True, oracle=False)
-    assert seen.latents == scenario.told_latents == data.truth["told_latents"]
+    assert seen.n_latents == scenario.stand_in_latents == data.truth["told_latents"]
     assert data.truth["latents"] is None
     assert data.truth["images"] == scenario.title
     assert data.truth["paper_latents"] is None  # EMNIST as a whole alone has a number in the paper
@@ -73,10 +73,10 @@ def test_missing_files_are_told_before_anything_is_computed(tmp_path, monkeypatc
 
 def test_the_folder_of_the_data_is_no_part_of_the_key(monkeypatch, tmp_path):
     from nica_bench.registry import make_method
-    from nica_bench.running.plan import make_cells
+    from nica_bench.running.plan import make_runs
 
     def key():
-        return make_cells([make_scenario("mnist")], [make_method("pca", {})], [0], 1)[0].spec.key
+        return make_runs([make_scenario("mnist")], [make_method("pca", {})], [0], 1)[0].spec.key
 
     monkeypatch.setenv("NICA_BENCH_DATA", str(tmp_path))
     first = key()

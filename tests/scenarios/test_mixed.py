@@ -4,17 +4,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nica_bench.errors import UsageError
+from nica_bench.errors import ContractError, UsageError
 from nica_bench.latents import FAMILIES
 from nica_bench.method import Method
 from nica_bench.mixings import MIXINGS
 from nica_bench.parameters import values_of
 from nica_bench.records.store import Store
 from nica_bench.registry import make_method, make_scenario, scenario_types
-from nica_bench.running.plan import Cell, Group
+from nica_bench.running.plan import Group, Run
 from nica_bench.running.work import Setting, run_group
 from nica_bench.seeds import Streams
-from nica_bench.tables import told_letters
 
 MIXED = [family for family, scenario in scenario_types().items() if hasattr(scenario, "distribution")]
 every_family = pytest.mark.parametrize("family", MIXED)
@@ -58,7 +57,7 @@ def test_gauss_keeps_its_keys_and_numbers():
 
 def test_parameters_away_from_their_default_are_in_the_key():
     keys = {
-        Cell(make("gauss", **given), make_method("pca"), 0, 0).spec.key
+        Run(make("gauss", **given), make_method("pca"), 0, 0).spec.key
         for given in ({}, {"coordinates": "natural"}, {"scale": 0.5}, {"clamp": "tanh"}, {"mixing": "easy"})
     }
     assert len(keys) == 5
@@ -72,7 +71,7 @@ def test_datasets(family, coordinates):
     data, again, other = scenario.generate(3), scenario.generate(3), scenario.generate(4)
     assert data.family == data.truth["family"] == scenario.distribution.name
     assert data.coordinates == data.truth["coordinates"] == coordinates
-    assert (data.latents, data.dimensions, data.conditions) == (2, 6, 4)
+    assert (data.n_latents, data.n_observed, data.conditions) == (2, 6, 4)
     assert json.loads(json.dumps(data.truth)) == data.truth
     np.testing.assert_array_equal(data.train.x, again.train.x)
     assert not np.array_equal(data.train.x, other.train.x)
@@ -166,7 +165,7 @@ def test_warnings_name_the_condition_of_the_theory_that_is_not_met():
 
 class Told(Method):
     name = "told"
-    knows_family = True
+    side_information = "f"
 
     def fit(self, observations, streams, session):
         raise NotImplementedError
@@ -174,12 +173,12 @@ class Told(Method):
 
 def test_only_a_method_that_declares_it_is_told_the_family():
     data = make("gamma", coordinates="natural").generate(0)
-    seen = data.observations(**Told.told())
+    seen = data.observations(Told.side_information)
     assert (seen.family, seen.coordinates) == ("gamma", "natural")
-    blind = data.observations(**make_method("gin").told())
+    blind = data.observations(make_method("gin").side_information)
     assert (blind.family, blind.coordinates) == (None, None)
-    assert told_letters(Told.told()) == "f"
-    assert told_letters({"conditions": True, "dimension": False, "oracle": False}) == "u"
+    with pytest.raises(ContractError, match="side_information is a text of these letters"):
+        data.observations("ux")
 
 
 METHODS = ["gin[steps=20,batch=200]", "ivae[steps=20,batch=200]", "pca", "raw-x", "label-only", "linear-oracle"]
@@ -191,13 +190,13 @@ def test_every_method_runs_on_every_family(family, coordinates, tmp_path):
     scenario = make(family, "2of10", coordinates=coordinates, mixing="easy")
     setting = Setting(str(tmp_path / "out"), "cpu", False, ("test",))
     for text in METHODS:
-        cell = Cell(scenario, make_method(text), 0, 0)
-        run_group(Group((cell,)), setting, lambda kind, value: None)
+        run = Run(scenario, make_method(text), 0, 0)
+        run_group(Group((run,)), setting, lambda kind, value: None)
     records = Store.open(setting.out).scan().records.values()
     assert len(records) == len(METHODS)
     assert {(r.status, r.message) for r in records} == {("ok", "")}
     assert {r.truth["family"] for r in records} == {scenario.distribution.name}
-    bound = next(r for r in records if r.told["oracle"])
+    bound = next(r for r in records if "z" in r.side_information)
     assert bound.scores["mcc"] > 0.7  # x and z belong together
 
 

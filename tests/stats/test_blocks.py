@@ -34,8 +34,8 @@ def test_the_floor_is_the_best_that_is_told_no_more():
         *(record(m, s, mcc=0.9) for m in ("gin", "pca", "ivae") for s in range(3)),
     ]
     block, _ = block_of(records)
-    # label-only sees the conditions, pca does not; the oracle sees the latents and is a floor for nobody
-    assert {m: outcome(block, m).floor.method for m in ("gin", "pca", "ivae", "linear-oracle")} == {
+    # label-only sees the conditions, pca does not; the oracle sees the latents and is a baseline for nobody
+    assert {m: outcome(block, m).baseline.method for m in ("gin", "pca", "ivae", "linear-oracle")} == {
         "gin": "label-only", "pca": "raw-x", "ivae": "label-only", "linear-oracle": "raw-x",
     }  # fmt: skip
     assert MCC.adjusted(0.9, 0.7) == pytest.approx(2 / 3)
@@ -48,7 +48,7 @@ def test_the_floor_is_the_best_that_is_told_no_more():
 def test_where_less_is_better_the_floor_is_the_lowest():
     leakage = quantity("leakage")
     block, _ = block_of([record("raw-x", 0, mcc=0.6), record("label-only", 0, mcc=0.7), record("gin", 0, mcc=0.9)])
-    assert outcome(block, "gin", leakage).floor.method == "label-only"
+    assert outcome(block, "gin", leakage).baseline.method == "label-only"
     assert leakage.adjusted(0.1, 0.3) == pytest.approx(2 / 3)
 
 
@@ -74,7 +74,7 @@ def test_a_dataset_that_others_have_is_missing_and_said():
     records = [*some(range(6), ("gin", "raw-x")), *some(range(4), ("pca",))]
     block, notes = block_of(records)
     pca = outcome(block, "pca")
-    assert (pca.missing, len(pca.cells)) == (2, 6)
+    assert (pca.missing, len(pca.runs)) == (2, 6)
     assert any("pca has no record of seeds 4:6" in note for note in notes)
 
 
@@ -90,7 +90,7 @@ def test_a_method_that_failed_everywhere_stands_last_and_is_in_no_comparison():
 def test_without_floors_a_failure_scores_nothing():
     block, _ = block_of([record("gin", 0, mcc=0.9), record("gin", 1, status="oom"), record("pca", 0), record("pca", 1)])
     assert outcome(block, "gin").by_dataset()[1] == 0
-    assert outcome(block, "gin").floor is None
+    assert outcome(block, "gin").baseline is None
 
 
 def test_what_has_no_good_end_is_not_filled_in():

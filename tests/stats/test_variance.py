@@ -14,7 +14,7 @@ def test_by_hand():
     assert split.initialisation == pytest.approx(0.5)
     assert split.data == pytest.approx((4 - 0.5) / 2)
     assert split.share.value == pytest.approx(1.75 / 2.25)
-    assert (split.datasets, split.cells) == (2, 4)
+    assert (split.datasets, split.runs) == (2, 4)
 
 
 def test_mean_squares_are_those_of_the_f_test():

@@ -31,7 +31,7 @@ def test_local_debug_and_run_make_the_same_records(tmp_path):
             assert other["scores"] == record["scores"]
             assert other["arrays"]["sha256"] == record["arrays"]["sha256"]
     again = nica("sweep", *asked, "--out", "local", "--json", cwd=tmp_path)
-    assert "4 cells: 4 there, 0 to submit" in again.stderr
+    assert "4 runs: 4 there, 0 to submit" in again.stderr
     assert json.loads(again.stdout)
     assert records(tmp_path / "local") == two
     shown = nica("status", "--out", "local", cwd=tmp_path)
@@ -118,7 +118,7 @@ def test_init_and_dry_run(tmp_path):
     assert (twice.returncode, "is there already" in twice.stderr) == (2, True)
     plan = nica("sweep", "sweep.toml", "--dry-run", "--out", "none", "--memory", "3G", cwd=tmp_path)
     assert plan.returncode == 0, plan.stderr
-    assert "200 cells: 0 cached, 200 pending; " in plan.stdout
+    assert "200 runs: 0 cached, 200 pending; " in plan.stdout
     assert not (tmp_path / "none").exists()
 
 
@@ -150,7 +150,7 @@ def test_sbatch_missing_and_a_partition_that_is_not_there(tmp_path, no_slurm):
         (["--cluster", "slrum"], "unknown cluster 'slrum'; did you mean 'slurm'"),
         ([], "sweep takes a file"),
         (["none.toml"], "none.toml cannot be read"),
-        (["-s", "gauss-2of10", "--seeds", "0:1000000", "-m", "pca"], "1,000,000 cells"),
+        (["-s", "gauss-2of10", "--seeds", "0:1000000", "-m", "pca"], "1,000,000 runs"),
         (["-s", "gauss-2of10", "--time", "soon"], "a time is written"),
         (["--attach", "--out", "nowhere"], "does not exist"),
     ],

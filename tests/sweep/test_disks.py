@@ -41,7 +41,7 @@ def test_a_disk_that_fills_loses_no_finished_cell_and_the_sweep_goes_on(tmp_path
     asked = ["sweep", "-s", "gauss-2of4", *SMALL, "--seeds", "0:3", "--jobs", "1", *option, "--cluster", cluster]
     done = nica(*asked, "--out", disk / "out", cwd=tmp_path)
     assert done.returncode == 3
-    assert "the disk is full; finished cells are kept" in done.stderr
+    assert "the disk is full; finished runs are kept" in done.stderr
     assert "Traceback" not in done.stderr
     scan = Store.open(disk / "out", create=False).scan()
     first = {key: record for key, record in scan.records.items() if record.status == "ok"}
@@ -64,4 +64,4 @@ def test_a_disk_that_is_read_only_is_said_before_anything_is_submitted(tmp_path,
     shown = nica("status", "--out", disk / "out", cwd=tmp_path)
     assert shown.stdout.splitlines()[-1].split() == ["all", "2", "2", "0", "0", "0", "0"]
     remount(disk, "rw")
-    assert "4 cells: 2 there, 2 to submit" in nica(*asked, "--seeds", "0:4", cwd=tmp_path).stderr
+    assert "4 runs: 2 there, 2 to submit" in nica(*asked, "--seeds", "0:4", cwd=tmp_path).stderr

@@ -1,4 +1,4 @@
-"""What a dry run prints of cells that are there, make no sense, failed before, or lack files."""
+"""What a dry run prints of runs that are there, make no sense, failed before, or lack files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import typing
 import pytest
 
 from helpers.cli import nica
-from helpers.sweeps import cells
+from helpers.sweeps import runs
 from nica_bench.cli.dry_run import dry_run
 from nica_bench.records.record import Status
 from nica_bench.records.store import Store
@@ -28,16 +28,16 @@ def planned(tmp_path, capsys):
         lines = capsys.readouterr().out.splitlines()
         return lines, {tuple(line.split()[:2]): list(map(int, line.split()[2:])) for line in lines[1:5]}
 
-    grid = made.scenarios, made.methods, made.seeds, made.inits
+    grid = made.scenarios, made.methods, made.seeds, made.training_seeds
     return rows, store, make_plan(*grid, store, retry=set(), force=False)
 
 
 def test_annotations_are_not_evaluated_cell_by_cell(monkeypatch):
-    """At 100,000 cells it took minutes."""
-    cell, calls = cells()[0], []
-    assert cell.spec.key  # the first time they are
+    """At 100,000 runs it took minutes."""
+    run, calls = runs()[0], []
+    assert run.spec.key  # the first time they are
     monkeypatch.setattr(typing, "get_type_hints", lambda owner: calls.append(owner))
-    assert [cell.spec.key, cell.scenario.label, cell.method.label]
+    assert [run.spec.key, run.scenario.label, run.method.label]
     assert calls == []
 
 
@@ -47,21 +47,21 @@ def test_what_makes_no_sense_is_skipped_and_not_cached(planned):
     assert lines[0].split() == ["scenario", "method", "cells", "cached", "skipped", "failed", "pending"]
     assert counts[LABELS[1], "gin-matched"] == [2, 0, 2, 0, 0]
     assert [c for c in counts.values() if c != [2, 0, 2, 0, 0]] == [[2, 0, 0, 0, 2]] * 3
-    assert "8 cells: 0 cached, 2 skipped, 6 pending; " in "\n".join(lines)
+    assert "8 runs: 0 cached, 2 skipped, 6 pending; " in "\n".join(lines)
     assert any(line.startswith(f"gin-matched on {LABELS[1]}: skipped, its base is a density") for line in lines)
 
 
 def test_what_was_skipped_and_what_failed_before_are_not_cached_either(planned):
     rows, store, plan = planned
     setting = Setting(str(store.folder), "cpu", False, ())
-    for cell, reason in plan.skipped:
-        store.write(failed_record(cell, Status.SKIPPED, reason, setting, 0.0))
+    for run, reason in plan.skipped:
+        store.write(failed_record(run, Status.SKIPPED, reason, setting, 0.0))
     failed = plan.pending[0]
     store.write(failed_record(failed, Status.ERROR, "no", setting, 0.0))
     lines, counts = rows()
     assert counts[LABELS[1], "gin-matched"] == [2, 0, 2, 0, 0]
     assert counts[failed.scenario.label, failed.method.label] == [2, 0, 0, 1, 1]
-    assert "8 cells: 0 cached, 2 skipped, 1 failed before (--retry failed takes them again), 5 pending" in "\n".join(
+    assert "8 runs: 0 cached, 2 skipped, 1 failed before (--retry failed takes them again), 5 pending" in "\n".join(
         lines
     )
 

@@ -1,4 +1,4 @@
-"""Sweep files: what they say, which cells come of it, and what is refused, with its line."""
+"""Sweep files: what they say, which runs come of it, and what is refused, with its line."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_grids_are_products_in_the_order_of_the_file(tmp_path):
     ]
     assert len(grid.scenarios) == 9
     assert [m.label for m in grid.methods] == ["gin[steps=100]", "gin[lr=0.001,steps=100]", "pca"]
-    assert (grid.seeds, grid.inits, grid.size) == ([0, 3], 2, 9 * 3 * 2 * 2)
+    assert (grid.seeds, grid.training_seeds, grid.size) == ([0, 3], 2, 9 * 3 * 2 * 2)
     assert [grid.resources[m].gpus for m in grid.methods] == [1, 1, 0]
     assert [grid.resources[m].time for m in grid.methods] == [2880, 2880, 60]
     assert {r.memory for r in grid.resources.values()} == {2048}
@@ -86,7 +86,7 @@ def test_flags_win(tmp_path):
     grid = made(tmp_path, text, flags, time=9)
     assert [s.label for s in grid.scenarios] == ["gauss-2of10[conditions=6,samples=300]"]
     assert [m.label for m in grid.methods] == ["gin[lr=0.5,steps=7]"]
-    assert (grid.seeds, grid.inits) == ([7], 3)
+    assert (grid.seeds, grid.training_seeds) == ([7], 3)
     assert [r.time for r in grid.resources.values()] == [9]
     grid = made(tmp_path, text, Flags(["beta-2of10"], ["pca", "gin"], {"samples": "99"}, {}, None, None))
     assert [s.label for s in grid.scenarios] == ["beta-2of10[samples=99]"]
@@ -205,7 +205,7 @@ def test_scenarios_and_methods_of_files_are_made_again_in_another_folder(tmp_pat
 
 def test_a_million_cells_are_asked_about_before_they_are_made(tmp_path):
     text = HEAD + "seeds = '0:1_000_000'"
-    with pytest.raises(UsageError, match="the grid has 1,000,000 cells: is that what you want"):
+    with pytest.raises(UsageError, match="the grid has 1,000,000 runs: is that what you want"):
         made(tmp_path, text)
     assert made(tmp_path, text, yes=True).size == 1_000_000
 

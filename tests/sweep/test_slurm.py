@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from submitit.core.utils import JobPaths, cloudpickle_dump
 
-from helpers.sweeps import cells, submit
+from helpers.sweeps import runs, submit
 from nica_bench.records.record import Status
 from nica_bench.sweep import Array, Slurm
 from nica_bench.sweep.clusters import last_words
@@ -16,7 +16,7 @@ from nica_bench.sweep.slurm import _ran_out
 
 def asked(no_slurm, sweep, squeue, sacct):
     """What is understood of jobs 0 to 3 of an array with number 7."""
-    submit(sweep, [[c] for c in cells()])
+    submit(sweep, [[c] for c in runs()])
     array = sweep.played.submitted[0][0]
     array = replace(array, number="7")
     no_slurm("squeue", f"cat <<'E'\n{squeue}\nE" if squeue is not None else "echo 'Unable to contact' >&2; exit 1")

@@ -17,7 +17,7 @@ from submitit.core.utils import DelayedSubmission, JobPaths
 from helpers.cli import HEAD, METHOD, records, wait_for
 from nica_bench.records.store import Store
 from nica_bench.registry import load_method_file, make_method, make_scenario
-from nica_bench.running.plan import Cell
+from nica_bench.running.plan import Run
 from nica_bench.running.work import Setting
 from nica_bench.sweep.job import CellText, SweepJob, begun_file
 
@@ -39,7 +39,7 @@ BODY = """
             Path(f"asked {{seeds}}").touch()
             time.sleep(0.01)
         Path(f"went on {{seeds}}").write_text(had)
-        return [Fitted(lambda x, u: x, np.ones(o.dimensions)) for o in group]
+        return [Fitted(lambda x, u: x, np.ones(o.n_observed)) for o in group]
 """
 
 
@@ -50,8 +50,8 @@ def job(tmp_path):
     file.write_text(text.replace('name = "patient"', 'name = "patient"\n    replicated = True'))
     load_method_file(file)
     scenario, method = make_scenario("gauss-2of4[samples=200,held_out=100]"), make_method(str(file))
-    cells = [Cell(scenario, method, seed, 0) for seed in range(4)]
-    texts = tuple(CellText(scenario.label, str(file), c.seed, 0, c.spec.key) for c in cells)
+    runs = [Run(scenario, method, seed, 0) for seed in range(4)]
+    texts = tuple(CellText(scenario.label, str(file), c.seed, 0, c.spec.key) for c in runs)
     out = Store.open(tmp_path / "out").folder
     setting = Setting(str(out), "cpu", False, ("nica-bench",))
     return SweepJob(str(tmp_path / "array"), 0, texts, {}, setting, (str(file),), workers=2)
@@ -106,7 +106,7 @@ def test_a_job_that_is_stopped_saves_its_fits_and_goes_on_from_them(tmp_path, jo
         assert records(tmp_path / "out") == {}
         assert noted(tmp_path) == {"working": 2, "waiting": 0}
 
-        # another number of workers would make other groups of the cells: what was cut off together stays together,
+        # another number of workers would make other groups of the runs: what was cut off together stays together,
         # also where the job is stopped again before its turn
         for path in tmp_path.glob("asked *"):
             path.unlink()

@@ -1,4 +1,4 @@
-"""Sweeps on this machine and on clusters that are played: what is submitted, once, and what becomes of each cell."""
+"""Sweeps on this machine and on clusters that are played: what is submitted, once, and what becomes of each run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from helpers.sweeps import GIN, RAW, SCENARIO, cells, made, note_begun, statuses, submit
+from helpers.sweeps import GIN, RAW, SCENARIO, made, note_begun, runs, statuses, submit
 from nica_bench.errors import NicaBenchError, UsageError
 from nica_bench.records.record import Record, Status
 from nica_bench.registry import make_scenario
@@ -22,48 +22,48 @@ from nica_bench.sweep.sweeping import cancel
 def test_packed_by_shape_limits_and_time():
     other = make_scenario("gauss-2of10[samples=200,held_out=100,mixing=medium]")
     third = make_scenario("gauss-2of10[samples=300,held_out=100]")
-    all_cells = [*cells(GIN), *cells(GIN, scenario=other), *cells(GIN, scenario=third), *cells(RAW)]
-    batches = pack(all_cells, lambda cell: Resources(cells_per_job=6), Costs([]))
+    all_cells = [*runs(GIN), *runs(GIN, scenario=other), *runs(GIN, scenario=third), *runs(RAW)]
+    batches = pack(all_cells, lambda run: Resources(runs_per_job=6), Costs([]))
     assert [[len(job) for job in batch.jobs] for batch in batches] == [[4, 4, 4, 4]]
     assert {c.scenario for c in batches[0].jobs[0]} == {SCENARIO}
-    assert family_of(cells(GIN)[0]) == family_of(cells(GIN, scenario=other)[0])
-    assert family_of(cells(RAW)[0]) != family_of(cells(RAW, scenario=other)[0])
-    known = Record(cells()[0].spec, "ok", RAW.told(), cost={"wall_seconds": 40.0, "peak_memory_bytes": 5})
+    assert family_of(runs(GIN)[0]) == family_of(runs(GIN, scenario=other)[0])
+    assert family_of(runs(RAW)[0]) != family_of(runs(RAW, scenario=other)[0])
+    known = Record(runs()[0].spec, "ok", RAW.side_information, cost={"wall_seconds": 40.0, "peak_memory_bytes": 5})
     costs = Costs([known])
-    assert (costs.seconds(cells()[1]), costs.memory(cells(scenario=third)[0]), costs.seconds(cells(GIN)[0])) == (
+    assert (costs.seconds(runs()[1]), costs.memory(runs(scenario=third)[0]), costs.seconds(runs(GIN)[0])) == (
         40,
         5,
         None,
     )
-    limited = pack(cells(), lambda cell: Resources(minutes_per_job=1.5), costs)
+    limited = pack(runs(), lambda run: Resources(minutes_per_job=1.5), costs)
     assert [len(job) for job in limited[0].jobs] == [2, 2]
-    two = pack([*cells(), *cells(GIN)], lambda c: Resources(gpus=int(c.method is GIN)), Costs([]))
+    two = pack([*runs(), *runs(GIN)], lambda c: Resources(gpus=int(c.method is GIN)), Costs([]))
     assert [b.resources.gpus for b in two] == [0, 1]
 
 
 def test_nothing_is_submitted_twice_and_nothing_made_twice(sweep):
-    submit(sweep, [cells()[:2], cells()[2:]])
+    submit(sweep, [runs()[:2], runs()[2:]])
     ((array, jobs),) = sweep.played.submitted
     assert Journal(sweep.journal.out).open_arrays() == [replace(array, number="1")]
-    assert made(sweep, jobs[0]) == "2 of 2 cells computed"
+    assert made(sweep, jobs[0]) == "2 of 2 runs computed"
     before = {r.key: r.provenance["ended"] for r in sweep._store.scan().records.values()}
-    assert made(sweep, jobs[0]) == "0 of 2 cells computed"  # queued again
+    assert made(sweep, jobs[0]) == "0 of 2 runs computed"  # queued again
     again = Sweep(sweep._store, lambda line: None, 0.0)
     again._clusters["slurm"] = sweep.played
     assert again.attach() == 1
-    assert again.watch.keys == {c.spec.key for c in cells()[2:]}
+    assert again.watch.keys == {c.spec.key for c in runs()[2:]}
     made(sweep, jobs[1])
     assert [t.done for t in again.run()][-1] == 4
     assert again.journal.open_arrays() == []
     after = {r.key: r.provenance["ended"] for r in sweep._store.scan().records.values()}
     assert before.items() <= after.items()
     # made again where that is asked for: the old records don't count
-    submit(sweep, [cells()], force=True)
-    assert sweep.watch.keys == {c.spec.key for c in cells()}
+    submit(sweep, [runs()], force=True)
+    assert sweep.watch.keys == {c.spec.key for c in runs()}
     (_, (job,)) = sweep.played.submitted[-1]
     assert set(job.stale) == after.keys()
-    assert made(sweep, job) == "4 of 4 cells computed"
-    assert made(sweep, job) == "0 of 4 cells computed"
+    assert made(sweep, job) == "4 of 4 runs computed"
+    assert made(sweep, job) == "0 of 4 runs computed"
 
 
 ENDS = {
@@ -75,10 +75,10 @@ ENDS = {
 
 @pytest.mark.parametrize(("look", "expected"), ENDS.values(), ids=ENDS)
 def test_what_a_dead_job_leaves_gets_its_status_and_the_rest_is_gathered(sweep, look, expected):
-    submit(sweep, [cells()[:2], cells()[2:]])
+    submit(sweep, [runs()[:2], runs()[2:]])
     ((array, jobs),) = sweep.played.submitted
     folder = sweep.journal.array_folder(array.name)
-    note_begun(folder, 0, cells()[:1])
+    note_begun(folder, 0, runs()[:1])
     sweep.played.looks[0] = look
     run = sweep.run()
     assert [next(run).done for _ in range(2)] == [0, 2]  # one look may be too early
@@ -91,14 +91,14 @@ def test_what_a_dead_job_leaves_gets_its_status_and_the_rest_is_gathered(sweep, 
 
 
 def test_a_job_too_small_to_begin_is_out_of_memory(sweep):
-    submit(sweep, [cells()])
+    submit(sweep, [runs()])
     sweep.played.looks[0] = Look("ended", Status.OOM, "job 1 ended: OUT_OF_MEMORY")
     list(sweep.run())
     assert statuses(sweep) == {"oom": 4}  # and not killed, which the same command would try again for ever
 
 
 def test_why_jobs_wait_is_told(sweep, monkeypatch):
-    submit(sweep, [cells()])
+    submit(sweep, [runs()])
     sweep.played.looks[0] = Look("pending", why="PartitionConfig")
     assert next(sweep.run()).held == ("PartitionConfig",)
     seen = overview(sweep._store, [sweep.played])
@@ -106,16 +106,16 @@ def test_why_jobs_wait_is_told(sweep, monkeypatch):
 
 
 def test_out_of_memory_goes_again_in_halves(sweep):
-    submit(sweep, [cells()], oom_retries=1, memory=100)
+    submit(sweep, [runs()], oom_retries=1, memory=100)
     ((array, _),) = sweep.played.submitted
-    note_begun(sweep.journal.array_folder(array.name), 0, cells())
+    note_begun(sweep.journal.array_folder(array.name), 0, runs())
     sweep.played.looks[0] = Look("ended", Status.OOM, "out of memory")
     run = sweep.run()
     for _ in run:
         if len(sweep.played.submitted) == 2:
             break
     second, jobs = sweep.played.submitted[1]
-    assert (second.resources.memory, second.largest, second.attempt, [len(j.cells) for j in jobs]) == (
+    assert (second.resources.memory, second.largest, second.attempt, [len(j.runs) for j in jobs]) == (
         200,
         2,
         1,
@@ -131,7 +131,7 @@ def test_out_of_memory_goes_again_in_halves(sweep):
 
 
 def test_a_cluster_that_does_not_answer_is_waited_for(sweep):
-    submit(sweep, [cells()])
+    submit(sweep, [runs()])
     sweep.played.answers = False
     run = sweep.run()
     assert [next(run).answered for _ in range(3)] == [False] * 3
@@ -148,7 +148,7 @@ def test_a_cluster_that_does_not_answer_is_waited_for(sweep):
 @pytest.mark.parametrize(("lost", "calls"), [("arrived", 1), ("lost", 1)])
 def test_a_submission_of_which_nothing_is_heard_is_made_once(sweep, lost, calls):
     sweep.played.lost = lost
-    submit(sweep, [cells()])
+    submit(sweep, [runs()])
     assert len(sweep.played.submitted) == calls
     assert [a.number for a in sweep.journal.open_arrays()] == ["1"]
     assert len(sweep.watch.keys) == 4
@@ -157,12 +157,12 @@ def test_a_submission_of_which_nothing_is_heard_is_made_once(sweep, lost, calls)
 def test_a_refused_submission_leaves_nothing(sweep):
     sweep.played.lost = "refused"
     with pytest.raises(UsageError, match="no such account"):
-        submit(sweep, [cells()])
+        submit(sweep, [runs()])
     assert sweep.journal.arrays() == []
 
 
 def test_a_submitter_killed_before_its_note(sweep):
-    submit(sweep, [cells()])
+    submit(sweep, [runs()])
     array = sweep.journal.open_arrays()[0]
     unknown = sweep.journal.write(replace(array, number=None))
     never = sweep.journal.write(replace(array, number=None, name="nica-never"))
@@ -174,9 +174,9 @@ def test_a_submitter_killed_before_its_note(sweep):
 
 
 def test_cancel_and_overview(sweep):
-    submit(sweep, [cells()[:2], cells()[2:]])
+    submit(sweep, [runs()[:2], runs()[2:]])
     made(sweep, sweep.played.submitted[0][1][0])
-    note_begun(sweep.journal.array_folder(sweep.played.submitted[0][0].name), 1, cells()[2:3])
+    note_begun(sweep.journal.array_folder(sweep.played.submitted[0][0].name), 1, runs()[2:3])
     seen = overview(sweep._store, [sweep.played])
     (line,) = seen.lines
     assert (line.total, line.done, line.running, line.pending, line.missing) == (4, 2, 1, 1, 0)
@@ -190,31 +190,31 @@ def test_cancel_and_overview(sweep):
 
 
 def test_a_job_is_queued_again_with_what_it_was_at_last(tmp_path, sweep):
-    submit(sweep, [cells()])
+    submit(sweep, [runs()])
     job = sweep.played.submitted[0][1][0]
     job._notes = _Notes(begun_file(tmp_path, 0))
-    job._notes.begun(Group((cells()[0],)))
+    job._notes.begun(Group((runs()[0],)))
     again = job.checkpoint().function
-    assert [c.seed for c in again.cells] == [1, 2, 3, 0]
+    assert [c.seed for c in again.runs] == [1, 2, 3, 0]
     assert isinstance(again, SweepJob)
 
 
 def test_another_code_is_another_cell(sweep):
-    submit(sweep, [cells()])
+    submit(sweep, [runs()])
     job = sweep.played.submitted[0][1][0]
-    wrong = replace(job, cells=(replace(job.cells[0], key="0" * 64),))
-    with pytest.raises(NicaBenchError, match="is another cell here"):
+    wrong = replace(job, runs=(replace(job.runs[0], key="0" * 64),))
+    with pytest.raises(NicaBenchError, match="is another run here"):
         made(sweep, wrong)
 
 
 def test_a_folder_that_a_job_cannot_write_to_ends_the_job(sweep):
-    submit(sweep, [cells()])
+    submit(sweep, [runs()])
     job = sweep.played.submitted[0][1][0]
     blocked = sweep.journal.out.parent / "blocked"
     blocked.write_text("a file")
     with pytest.raises(NicaBenchError, match="is a file, not a folder"):
         made(sweep, replace(job, setting=replace(job.setting, out=str(blocked))))
-    # its cells are rows that say why, and the same command takes them again
+    # its runs are rows that say why, and the same command takes them again
     sweep.played.looks[0] = Look("ended", Status.KILLED, "job 1 ended: FAILED, the disk is full")
     assert list(sweep.run())[-1].done == 4
     assert statuses(sweep) == {"killed": 4}

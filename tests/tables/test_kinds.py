@@ -21,9 +21,9 @@ def test_methods_then_floors_then_bounds_each_by_median():
     gin = rows[0]
     median = median_interval(list(scores_of("gin", range(8)).values()))
     assert (gin["mcc"], gin["mcc_low"], gin["mcc_high"]) == (median.value, median.low, median.high)
-    floor = rows[3]["mcc"]
-    assert (gin["floor"], gin["floor_method"]) == (floor, "raw-x")
-    assert gin["mcc_adjusted"] == pytest.approx((median.value - floor) / (1 - floor))
+    baseline = rows[3]["mcc"]
+    assert (gin["baseline"], gin["floor_method"]) == (baseline, "raw-x")
+    assert gin["mcc_adjusted"] == pytest.approx((median.value - baseline) / (1 - baseline))
     assert rows[3]["mcc_adjusted"] == 0
     assert gin["best"]
     assert not any(r["best"] for r in rows[1:])
@@ -49,7 +49,11 @@ def test_one_dataset_has_no_interval():
 def test_the_floor_is_worth_nothing_where_all_failed():
     records = some(methods=("raw-x", "pca")) + [record("gin", s, status="killed") for s in range(8)]
     rows = rows_of(records)["gauss-2of4[conditions=3]"]
-    assert [r["method"] for r in rows] == ["pca", "gin", "raw-x"]  # last of the methods, although the floor is higher
+    assert [r["method"] for r in rows] == [
+        "pca",
+        "gin",
+        "raw-x",
+    ]  # last of the methods, although the baseline is higher
     assert rows[1]["mcc_adjusted"] == 0
     assert rows[1]["success"] == 0
 
@@ -72,7 +76,7 @@ def test_by_method_is_stratified_and_missing_scenarios_count(folder):
     values = list(scores_of("gin", range(8)).values()) * 2
     expected = median_interval(values, [0] * 8 + [1] * 8)
     assert (rows["gin"]["median"], rows["gin"]["median_low"]) == (expected.value, expected.low)
-    # ivae has not run with five conditions: it scores the floor there, and that is counted
+    # ivae has not run with five conditions: it scores the baseline there, and that is counted
     assert (rows["ivae"]["missing"], rows["ivae"]["datasets"], rows["gin"]["missing"]) == (8, 16, 0)
 
 
@@ -99,7 +103,7 @@ def test_by_a_parameter_of_the_scenario(folder):
         (["-s", "gaus-2of4"], "did you mean 'gauss-2of4"),
         (["-m", "gim"], "no records of method 'gim'; did you mean 'gin'"),
         (["--seeds", "70:80"], "no records are left"),
-        (["--kind", "variance"], "run with --inits 3"),
+        (["--kind", "variance"], "run with --training-seeds 3"),
     ],
 )
 def test_bad_requests_are_one_message(folder, arguments, message):
@@ -153,7 +157,10 @@ def test_failures_have_their_cause(tmp_path):
 def test_commands_make_the_cells_again(tmp_path):
     records = [record("gin", s, i) for s in (0, 1, 5) for i in range(2)]
     (table,), _ = tables_of(written(tmp_path / "o", records), "commands")
-    assert table.rows[0]["command"] == "nica-bench run -s 'gauss-2of4[conditions=3]' -m gin --seeds 0:2,5 --inits 2"
+    assert (
+        table.rows[0]["command"]
+        == "nica-bench run -s 'gauss-2of4[conditions=3]' -m gin --seeds 0:2,5 --training-seeds 2"
+    )
 
 
 def test_slopes_stand_beside_the_theory(folder, tmp_path):
@@ -163,7 +170,7 @@ def test_slopes_stand_beside_the_theory(folder, tmp_path):
     assert gin["slope"] == pytest.approx(2 - statistics.median(expected))
     assert gin["slope_error"] == pytest.approx(1 - statistics.median(expected))
     assert (gin["theory"], gin["oracle_loss"], gin["failed"]) == ("slope free, intercept free", -1.6, 0)
-    assert {r["method"] for r in table.rows} == {"gin", "pca", "ivae"}  # no floors
+    assert {r["method"] for r in table.rows} == {"gin", "pca", "ivae"}  # no baselines
     with pytest.raises(UsageError, match="coordinates=natural"):
         tables_of(written(tmp_path / "o", [record("gin", 0, truth={"family": "gamma", "coordinates": "z"})]), "slopes")
 

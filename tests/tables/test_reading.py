@@ -36,7 +36,7 @@ def test_records_of_an_older_schema_are_left_out_and_counted(own):
     edit(own, older, dimensions=None)
     out, err = run("--out", own, "--csv")
     assert "2 records of an older schema are left out" in err
-    assert "run their cells again" in err
+    assert "run their runs again" in err
     row = next(r for r in csv.DictReader(io.StringIO(out)) if r["method"] == "gin" and "=3" in r["scenario"])
     assert (row["missing"], row["cells"]) == ("2", "8")
 
@@ -90,7 +90,7 @@ def test_one_cell_in_two_folders_counts_once(tmp_path):
     b = written(tmp_path / "b", [record("gin", 0, mcc=0.8), record("gin", 1, mcc=0.7)])
     collection = collect([a, b])
     assert [r.scores["mcc"] for r in collection.records] == [0.9, 0.7]  # the first folder's; ok before failed
-    assert "2 cells are in more than one folder, 2 of them differ in their scores: each counts once" in collection.notes
+    assert "2 runs are in more than one folder, 2 of them differ in their scores: each counts once" in collection.notes
     assert "all with the same scores" in collect([a, a]).notes[0]
 
 

@@ -85,7 +85,7 @@ def test_latex_compiles(tmp_path, folder):
 
 def test_html_is_well_formed():
     class Parser(html.parser.HTMLParser):
-        stack, cells = [], []
+        stack, runs = [], []
 
         def handle_starttag(self, tag, attributes):
             self.stack.append(tag)
@@ -95,12 +95,12 @@ def test_html_is_well_formed():
 
         def handle_data(self, data):
             if self.stack and self.stack[-1] in ("td", "th"):
-                self.cells.append(data)
+                self.runs.append(data)
 
     parser = Parser()
     parser.feed(render([awkward_table()], "html").decode())
     assert not parser.stack
-    assert AWKWARD in parser.cells
+    assert AWKWARD in parser.runs
 
 
 def test_markdown_keeps_its_columns():

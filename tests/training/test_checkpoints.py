@@ -29,7 +29,7 @@ CASES = [
 def fit(method, scenario, path=None, seconds=1e9, stop=None, seed=0):
     """Fit; `stop` is how often the fit may ask before it is interrupted."""
     method, scenario = make_method(method), make_scenario(scenario)
-    seen = scenario.generate(seed).observations(**method.told())
+    seen = scenario.generate(seed).observations(method.side_information)
     asked = iter(range(stop)) if stop is not None else None
     interrupted = (lambda: next(asked, None) is None) if asked is not None else (lambda: False)
     session = FitSession(checkpoint=path, checkpoint_seconds=seconds, interrupted=interrupted)

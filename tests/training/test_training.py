@@ -25,7 +25,7 @@ def datasets():
 
 
 def fit(method, datasets, seeds):
-    seen = [datasets[s].observations(**method.told()) for s in seeds]
+    seen = [datasets[s].observations(method.side_information) for s in seeds]
     return method.fit_group(seen, [Streams.of_fit(s, 0) for s in seeds], FitSession())
 
 

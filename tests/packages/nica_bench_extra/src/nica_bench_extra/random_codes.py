@@ -15,5 +15,5 @@ class RandomCodes(Method):
     default = False
 
     def fit(self, observations, streams, session):
-        linear = streams.numpy("map").normal(size=(observations.dimensions, 3))
+        linear = streams.numpy("map").normal(size=(observations.n_observed, 3))
         return Fitted(lambda x, u: x @ linear, np.ones(3))

@@ -17,12 +17,12 @@ class Uniform(Scenario):
 
     def generate(self, seed):
         streams = Streams(seed)
-        mixing = streams.numpy("mixing").normal(size=(self.latents, self.dimensions))
+        mixing = streams.numpy("mixing").normal(size=(self.n_latents, self.n_observed))
         rng = streams.numpy("latents")
 
         def split(count):
             u = rng.permutation(count) % self.conditions
-            z = self.width * rng.uniform(-1, 1, (count, self.latents)) * (1 + u[:, None]) / self.conditions
+            z = self.width * rng.uniform(-1, 1, (count, self.n_latents)) * (1 + u[:, None]) / self.conditions
             return Split(z @ mixing, u, z)
 
         return Dataset(split(self.samples), split(200), split(200), self.conditions)

@@ -1,4 +1,4 @@
-"""How hard the datasets were, what failed and why, how to make each row again, and all cells as they are."""
+"""How hard the datasets were, what failed and why, how to make each row again, and all runs as they are."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _difficulty(collection: Collection, query: Query) -> Answer:
         by_seed: dict[int, Record] = {}
         for series in block.series:
             for (seed, _), record in series.records.items():
-                if record.difficulty:  # the same whatever the method; a cell that failed has none
+                if record.difficulty:  # the same whatever the method; a run that failed has none
                     by_seed.setdefault(seed, record)
         if not by_seed:
             notes.append(f"{block.scenario}: no record says how hard its datasets are")
@@ -106,12 +106,17 @@ def _failures(collection: Collection, query: Query) -> Answer:
     rows.sort(key=lambda r: (r["scenario"], r["method"], r["status"], r["seeds"]))
     if not rows:
         notes.append("nothing failed and nothing is missing")
-    caption = "One row for each cause. key: of the first such cell; `nica-bench show KEY` prints its record."
+    caption = "One row for each cause. key: of the first such run; `nica-bench show KEY` prints its record."
     return [Table("failures", _FAILURE_COLUMNS, rows, caption, key="table")], notes
 
 
 def _lacking(block: Block, series: Series) -> list[int]:
-    return [seed for seed in block.seeds for init in series.inits if (seed, init) not in series.records]
+    return [
+        seed
+        for seed in block.seeds
+        for training_seed in series.training_seeds
+        if (seed, training_seed) not in series.records
+    ]
 
 
 _FAILURE_COLUMNS = (
@@ -128,7 +133,7 @@ _FAILURE_COLUMNS = (
 def command_of(series: Series) -> str:
     """The command that makes the records of a series again, for a shell."""
     seeds = seed_text([seed for seed, _ in series.records])
-    return command_again(series.first.spec, seeds, max(series.inits) + 1)
+    return command_again(series.first.spec, seeds, max(series.training_seeds) + 1)
 
 
 def _reproduce(collection: Collection, query: Query) -> Answer:
@@ -179,11 +184,11 @@ def _cells(collection: Collection, query: Query) -> Answer:
         Column("status", lambda r: r["status"], right=False),
         Column("mcc", lambda r: number(r["mcc"]), lambda r: r["mcc"]),
     ]
-    caption = "Every cell; csv, json and parquet hold all that a record says."
+    caption = "Every run; csv, json and parquet hold all that a record says."
     return [Table("cells", columns, rows, caption, key="table")], []
 
 
 DIFFICULTIES = TableKind("difficulty", "how hard each scenario's datasets are", _difficulty)
 FAILURES = TableKind("failures", "what failed or is missing, and why", _failures)
 REPRODUCE = TableKind("commands", "the command that makes each row again", _reproduce)
-CELLS = TableKind("cells", "every cell with all that its record says", _cells)
+CELLS = TableKind("cells", "every run with all that its record says", _cells)

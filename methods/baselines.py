@@ -1,4 +1,4 @@
-"""Floors and bounds: what a score has to beat, and what a linear map reaches with the truth in hand."""
+"""Baselines and bounds: what a score has to beat, and what a linear map reaches with the truth in hand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class RawX(Method):
     """The observed coordinates themselves, ranked by their standard deviation."""
 
     name: ClassVar[str] = "raw-x"
-    floor: ClassVar[bool] = True
+    baseline: ClassVar[bool] = True
 
     def fit(self, observations: Observations, streams: Streams, session: FitSession) -> Fitted:
         """There is nothing to fit."""
@@ -38,13 +38,13 @@ class LabelOnly(Method):
     """
 
     name: ClassVar[str] = "label-only"
-    floor: ClassVar[bool] = True
-    uses_conditions: ClassVar[bool] = True
+    baseline: ClassVar[bool] = True
+    side_information: ClassVar[str] = "u"
 
     def fit(self, observations: Observations, streams: Streams, session: FitSession) -> Fitted:
         """Take the class means of the training observations."""
         u = observations.train_u
-        assert u is not None, "the engine gives the conditions to a method that uses_conditions"
+        assert u is not None, "the engine gives u to a method with side information u"
         x = observations.train_x
         counts = np.bincount(u, minlength=observations.conditions)
         sums = np.stack([np.bincount(u, x[:, j], minlength=observations.conditions) for j in range(x.shape[1])], 1)
@@ -63,9 +63,7 @@ class LinearOracle(Method):
     """The linear regression from x to the true latents, learned on training data: a bound, not a method."""
 
     name: ClassVar[str] = "linear-oracle"
-    floor: ClassVar[bool] = True
-    knows_dimension: ClassVar[bool] = True
-    oracle: ClassVar[bool] = True
+    side_information: ClassVar[str] = "nz"
 
     def fit(self, observations: Observations, streams: Streams, session: FitSession) -> Fitted:
         """Least squares with intercept."""
