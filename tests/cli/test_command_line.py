@@ -65,7 +65,7 @@ def test_the_main_job_in_small_then_cached_then_tables(tmp_path, call):
     assert {c: c.stat().st_mtime_ns for c in runs} == before
     code, text, _ = call("table", "--json")
     rows = json.loads(text)[label]
-    assert [r["kind"] for r in rows] == ["method"] * 4 + ["baseline"] * 3
+    assert [r["kind"] for r in rows] == ["method"] * 4 + ["baseline"] * 2 + ["reference"]
     assert json.loads(call(*command, "--json")[1])[label] == rows
     _show(call, runs[0])
     runs[0].write_text(runs[0].read_text()[:100])

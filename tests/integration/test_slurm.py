@@ -37,7 +37,7 @@ def test_a_sweep_of_arrays_completes_and_equals_run(slurm):
 
         [slurm]
         memory = "600M"
-        cells_per_job = 8
+        runs_per_job = 8
         """
     )
     more = ["sweep.toml", "--conditions", "3"]

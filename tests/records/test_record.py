@@ -86,7 +86,7 @@ def through_text(record):
 def test_canonical_is_sorted_and_has_no_labels():
     text = make_spec(scenario_label="gauss-2of10[conditions=3]").canonical()
     assert text == (
-        '{"training_seed":0,"method":"ivae","method_parameters":{"lr":0.001},"method_version":"2","scenario":"gauss-2of10",'
+        '{"init":0,"method":"ivae","method_parameters":{"lr":0.001},"method_version":"2","scenario":"gauss-2of10",'
         '"scenario_parameters":{"conditions":3,"range":[0.1,2.0],"samples":1000},"scenario_version":"1","seed":4}'
     )
 
@@ -208,7 +208,7 @@ def test_deep_non_finite_becomes_null():
         ({"spec": {}}, "'spec': expected a RunSpec"),
         ({"status": "fine"}, "'status': expected one of ok, skipped, .*, got 'fine'"),
         ({"status": None}, "'status': expected one of"),
-        ({"kind": "bound"}, "'kind': expected 'method' or 'baseline', got 'bound'"),
+        ({"kind": "bound"}, "'kind': expected 'method', 'baseline' or 'reference', got 'bound'"),
         ({"message": None}, "'message': expected a string, got None"),
         ({"notes": "text"}, "'notes': expected a list of strings, got 'text'"),
         ({"notes": [1]}, r"'notes\[0\]': expected a string, got 1"),
@@ -249,7 +249,9 @@ def test_from_json_not_an_object(obj):
         Record.from_json(obj)
 
 
-@pytest.mark.parametrize("name", ["key", "spec", *(f.name for f in dataclasses.fields(Record)[1:])])
+@pytest.mark.parametrize(
+    "name", ["key", *("told" if f.name == "side_information" else f.name for f in dataclasses.fields(Record))]
+)
 def test_from_json_missing_field(name):
     obj = make_record().to_json()
     del obj[name]
