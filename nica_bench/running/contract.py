@@ -60,7 +60,8 @@ def checked_codes(method: Method, fitted: Fitted, split: Split, name: str) -> ND
     Raises:
         ContractError: if the codes are not one row of real numbers for each observation.
     """
-    codes = _real(method, "codes", fitted.encode(split.x, split.u if "u" in method.side_information else None))
+    returned = fitted.encode(split.x, split.u if "u" in method.side_information else None)
+    codes = np.array(_real(method, "codes", returned))  # a copy: the method may return one buffer again and again
     rows = split.x.shape[0]
     if codes.ndim != 2 or codes.shape[0] != rows or codes.shape[1] == 0:
         raise ContractError(f"{method.name}: {name} codes need shape ({rows}, codes), got {codes.shape}")

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nica_bench.dataset import Dataset
+from nica_bench.errors import ContractError
 from nica_bench.files.tensors import read_metadata
 from nica_bench.method import FitSession, Fitted, Interrupted, Progress
 from nica_bench.metrics import METRICS, Sample, Scores, score
@@ -23,6 +24,7 @@ from nica_bench.records.record import Record, Status
 from nica_bench.records.store import Store
 from nica_bench.running.contract import checked_codes, checked_facts, checked_fits, checked_history, checked_ranking
 from nica_bench.running.images import ROWS, score_without_latents, some_rows
+from nica_bench.running.isolation import ImportClock, checksum, isolated
 from nica_bench.running.plan import Group, Run
 from nica_bench.scenario import Scenario
 from nica_bench.seeds import Streams
@@ -118,10 +120,11 @@ def run_group(
         send("begun", places[runs[0]])
         checkpoint = store.checkpoint([c.spec.key for c in runs])
         done = True
-        for run, record, arrays, weights in _outcomes(runs, setting, replace(session, checkpoint=checkpoint)):
-            store.write(record, arrays, weights)
-            send("cell", places[run])
-            done = done and record.status in (Status.OK, Status.DIVERGED)
+        with isolated(Streams.of_fit(runs[0].seed, runs[0].training_seed)):
+            for run, record, arrays, weights in _outcomes(runs, setting, replace(session, checkpoint=checkpoint)):
+                store.write(record, arrays, weights)
+                send("cell", places[run])
+                done = done and record.status in (Status.OK, Status.DIVERGED)
         if done:
             checkpoint.unlink(missing_ok=True)
 
@@ -154,6 +157,7 @@ def _outcomes(
             yield run, failed_record(run, *_failure(error, setting), setting, started), None, None
     if not data:
         return
+    sums = {run: checksum(dataset) for run, dataset in data.items()}
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("default")
@@ -161,12 +165,15 @@ def _outcomes(
             streams = [Streams.of_fit(c.seed, c.training_seed) for c in data]
             before = _spent(session.checkpoint)
             wall, cpu = time.time() - before[0], time.process_time() - before[1]
-            fits = checked_fits(method, method.fit_group(seen, streams, session), len(data))
+            with ImportClock() as imports:
+                fits = checked_fits(method, method.fit_group(seen, streams, session), len(data))
         cost = {
-            "wall_seconds": (time.time() - wall) / len(data),
-            "cpu_seconds": (time.process_time() - cpu) / len(data),
+            "wall_seconds": (time.time() - wall - imports.wall) / len(data),
+            "cpu_seconds": (time.process_time() - cpu - imports.cpu) / len(data),
             "peak_memory_bytes": peak_memory_bytes(),
         }
+        for run, dataset in data.items():
+            _check_untouched(run, dataset, sums[run], "fit")
     except Interrupted:
         raise
     except Exception as error:
@@ -178,9 +185,22 @@ def _outcomes(
     for (run, dataset), fitted in zip(data.items(), fits, strict=True):
         try:
             kept = dict(fitted.weights) if setting.weights or dataset.image_shape is not None else None
-            yield run, *_scored(run, dataset, fitted, notes, cost, setting, started), kept
+            outcome = _scored(run, dataset, fitted, notes, cost, setting, started)
+            _check_untouched(run, dataset, sums[run], "encode")
+            yield run, *outcome, kept
         except Exception as error:
             yield run, failed_record(run, *_failure(error, setting), setting, started), None, None
+
+
+def _check_untouched(run: Run, data: Dataset, expected: int, call: str) -> None:
+    """Refuse a fit that changed its data. They are forgotten, so that the next method gets them as they were made.
+
+    Raises:
+        ContractError: if the checksum of the data is not the expected one.
+    """
+    if checksum(data) != expected:
+        _datasets.clear()  # the arrays of other datasets may be reached too, for example of the same group
+        raise ContractError(f"{run.method.name}: {call} changed the data in place: work on a copy")
 
 
 def _spent(checkpoint: Path | None) -> tuple[float, float]:

@@ -7,6 +7,7 @@ import ctypes
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -84,10 +85,30 @@ def start_worker(setting: Setting, modules: tuple[str, ...]) -> Worker:
     if os.name == "posix":
         resource_tracker.ensure_running()  # starting it on the way would let Ctrl-C through again
     # A terminal and Slurm send these to all processes, but the parent ends its workers itself.
-    with held_back(*_PARENTS):
+    with held_back(*_PARENTS), _working_folder_last():
         process.start()
     theirs.close()
     return Worker(process, ours, flags)
+
+
+@contextlib.contextmanager
+def _working_folder_last() -> Iterator[None]:
+    """Let processes that are started meanwhile look for modules in the working folder after all other places.
+
+    A file such as `locale.py` beside a method's file would otherwise take the place of the standard library's module.
+    """
+    path, safe = list(sys.path), os.environ.get("PYTHONSAFEPATH")
+    here = [entry for entry in path if entry == "" or os.path.abspath(entry) == os.getcwd()]
+    sys.path[:] = [*(entry for entry in path if entry not in here), *here]
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        if safe is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = safe
 
 
 @contextlib.contextmanager
