@@ -15,7 +15,17 @@ from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.figures.kinds import FIGURE_KINDS, figure_kind
 from nica_bench.records.collection import Collection, collect
 from nica_bench.running.plan import parse_seeds
-from nica_bench.tables import BINARY, FORMATS, SUFFIXES, TABLE_KINDS, Query, render, table_kind, terminal_table
+from nica_bench.tables import (
+    BINARY,
+    FORMATS,
+    SUFFIXES,
+    TABLE_KINDS,
+    Query,
+    render,
+    shared_legends,
+    table_kind,
+    terminal_table,
+)
 
 __all__ = ["PLOT_HELP", "plot", "report", "table"]
 
@@ -60,7 +70,7 @@ def table(
     tables, notes = shown.build(collection, Query(metric, parts, threshold))
     _say(collection.notes, notes)
     if chosen == "rich" and save is None:
-        for each in tables:
+        for each in shared_legends(tables):
             out.print(terminal_table(each, out.width))
         return
     _write(render(tables, chosen), save)

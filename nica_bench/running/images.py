@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from nica_bench.dataset import Dataset, Split, spread_rows, with_image_noise
 from nica_bench.method import Fitted, Method
 from nica_bench.metrics import (
-    LabelledCodes,
+    ClassCodes,
     Scores,
     class_information,
     class_moments,
     knee_history,
-    score_blind,
-    within_class_sd,
+    score_unlabelled,
+    within_class_std,
 )
 from nica_bench.metrics.mcc import top_codes
 from nica_bench.running.contract import checked_codes
@@ -62,7 +62,7 @@ def score_without_latents(
     Returns:
         The scores, the class information, notes, and arrays for the record.
     """
-    scores = score_blind(
+    scores = score_unlabelled(
         importance,
         knows_dimension="n" in method.side_information,
         heldout_loss=fitted.heldout_loss if fitted.loss is None else _loss(method, fitted, test, streams),
@@ -81,7 +81,7 @@ def score_without_latents(
         return scores, {}, [], arrays
     generator = streams.numpy("evaluation noise")
     noisy = _encode(method, fitted, test, generator)
-    arrays["test_spectrum"] = within_class_sd(noisy)
+    arrays["test_spectrum"] = within_class_std(noisy)
     train = _encode(method, fitted, some_rows(data.train, FIT_ROWS), generator)
     arrays["class_means"], arrays["class_sds"] = class_moments(train, data.conditions)
     if _sees_labels(method, fitted, data, test):
@@ -105,9 +105,9 @@ def _examples(test: Split) -> dict[str, NDArray[Any]]:
     return {"example_x": test.x[rows].astype(np.float32), "example_u": test.u[rows]}
 
 
-def _encode(method: Method, fitted: Fitted, split: Split, generator: np.random.Generator) -> LabelledCodes:
+def _encode(method: Method, fitted: Fitted, split: Split, generator: np.random.Generator) -> ClassCodes:
     x = with_image_noise(split.x, generator)
-    return LabelledCodes(checked_codes(method, fitted, Split(x, split.u), "noisy"), split.u)
+    return ClassCodes(checked_codes(method, fitted, Split(x, split.u), "noisy"), split.u)
 
 
 def _sees_labels(method: Method, fitted: Fitted, data: Dataset, test: Split) -> bool:

@@ -1,4 +1,4 @@
-"""Tables of records: what kinds there are, and how they become text. From records alone."""
+"""Tables of records: their kinds, and their formats. Tables are made from records alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from nica_bench.tables.formats import BINARY, FORMATS, SUFFIXES, html_table, ren
 from nica_bench.tables.kinds import TABLE_KINDS, table_kind
 from nica_bench.tables.query import Query, TableKind
 from nica_bench.tables.scores import rows_of, scores_table
-from nica_bench.tables.table import Column, Row, Table
+from nica_bench.tables.table import Column, Row, Table, shared_legends
 
 __all__ = [
     "BINARY",
@@ -22,6 +22,7 @@ __all__ = [
     "render",
     "rows_of",
     "scores_table",
+    "shared_legends",
     "table_kind",
     "terminal_table",
 ]

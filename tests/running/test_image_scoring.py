@@ -135,14 +135,14 @@ def test_a_published_number_is_looked_for_in_the_interval_that_is_shown(tmp_path
     from dataclasses import replace
 
     from nica_bench.stats import blocks_of
-    from nica_bench.tables.blind import blind_rows, blind_table
+    from nica_bench.tables.unlabelled import unlabelled_rows, unlabelled_table
 
     records, _ = outcome(tmp_path, make_method("pca"), training_seeds=2)
     given = ({"knee": 14.0, "knee_low": 13.0, "knee_high": 20.0}, {"knee": 17.0, "knee_low": 14.0, "knee_high": 23.0})
     truth = {**records[0].truth, "paper_latents": 22}
     changed = [replace(r, scores={**r.scores, **g}, truth=truth) for r, g in zip(records, given, strict=True)]
     [block], _ = blocks_of(changed)
-    assert "22 latents in these data: in the interval of pca." in blind_table("x", blind_rows(block, None)).caption
+    assert "22 latents in these data: in the interval of pca." in unlabelled_table("x", unlabelled_rows(block, None)).caption
 
 
 @pytest.mark.parametrize("label", ["gin-conv[steps=3]", "gin[steps=3]"])
@@ -194,13 +194,13 @@ def test_initialisations_that_differ_give_whole_numbers_and_the_wider_interval(t
     from dataclasses import replace
 
     from nica_bench.stats import blocks_of
-    from nica_bench.tables.blind import blind_rows
+    from nica_bench.tables.unlabelled import unlabelled_rows
 
     records, _ = outcome(tmp_path, make_method("pca"), training_seeds=2)
     given = ({"knee": 14.0, "knee_low": 9.0, "knee_high": 20.0}, {"knee": 17.0, "knee_low": 12.0, "knee_high": 33.0})
     changed = [replace(r, scores={**r.scores, **g}) for r, g in zip(records, given, strict=True)]
     [block], _ = blocks_of(changed)
-    [row] = blind_rows(block, None)
+    [row] = unlabelled_rows(block, None)
     assert (row["knee"], row["knee_low"], row["knee_high"]) == (14, 9, 33)
 
 

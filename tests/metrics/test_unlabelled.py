@@ -7,7 +7,7 @@ import pytest
 
 from nica_bench.metrics import (
     METRICS,
-    LabelledCodes,
+    ClassCodes,
     bayes_accuracy,
     class_information,
     consistency,
@@ -15,8 +15,8 @@ from nica_bench.metrics import (
     knee_history,
     knee_interval,
     probe_accuracy,
-    score_blind,
-    within_class_sd,
+    score_unlabelled,
+    within_class_std,
 )
 from nica_bench.metrics.knee import late_gap, line
 
@@ -61,13 +61,13 @@ def test_the_interval_holds_the_rules():
 
 
 def test_without_latents_nothing_is_said_of_them():
-    scores = score_blind(np.array(wide(22)), heldout_loss=-2 * math.log(2), published=22)
+    scores = score_unlabelled(np.array(wide(22)), heldout_loss=-2 * math.log(2), published=22)
     assert not any(METRICS[name].needs_latents for name in scores.values)
     assert scores.values["knee"] == 22
     assert scores.values["knee_found"] == 1
     assert scores.values["bits"] == pytest.approx(-2)
-    assert score_blind(np.array(wide(22)), published=199).values["knee_found"] == 0
-    told = score_blind(np.ones(5), knows_dimension=True, heldout_loss=math.inf)
+    assert score_unlabelled(np.array(wide(22)), published=199).values["knee_found"] == 0
+    told = score_unlabelled(np.ones(5), knows_dimension=True, heldout_loss=math.inf)
     assert told.values == {}
     assert told.dimensions == {}
 
@@ -76,15 +76,15 @@ def test_the_knee_is_followed_over_training():
     knees = [40, 8, 14, 16, 15, 15]
     history = {"step": np.arange(6), "spectrum": np.array([wide(k) for k in knees])}
     np.testing.assert_array_equal(knee_history(history)["knee_late-gap"], knees)
-    assert score_blind(history["spectrum"][-1], history=history).values["knee_moved"] == 1
-    assert "knee_moved" not in score_blind(np.ones(10), history={}).values
+    assert score_unlabelled(history["spectrum"][-1], history=history).values["knee_moved"] == 1
+    assert "knee_moved" not in score_unlabelled(np.ones(10), history={}).values
 
 
 def two_classes(rng, count, separation=2.0):
     u = rng.integers(2, size=count)
     codes = rng.normal(size=(count, 6))
     codes[:, 0] += separation * (2 * u - 1) / 2
-    return LabelledCodes(codes, u)
+    return ClassCodes(codes, u)
 
 
 def test_accuracies_reach_the_best_that_can_be_had():
@@ -123,7 +123,7 @@ def test_the_spectrum_is_within_classes():
     rng = np.random.default_rng(3)
     u = np.repeat([0, 1], 50_000)
     codes = rng.normal(size=(100_000, 1)) * np.where(u, 3, 1)[:, None] + 10 * u[:, None]
-    assert within_class_sd(LabelledCodes(codes, u))[0] == pytest.approx(math.sqrt(5), rel=0.01)
+    assert within_class_std(ClassCodes(codes, u))[0] == pytest.approx(math.sqrt(5), rel=0.01)
 
 
 def test_consistency_of_the_same_codes_is_one_whatever_their_order_and_scale():

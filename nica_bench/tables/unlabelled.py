@@ -1,4 +1,4 @@
-"""The overview of a scenario whose latents nobody knows: what can be said of a method all the same."""
+"""The overview of unlabelled data, whose true latents are unknown: the scores that need no latents."""
 
 from __future__ import annotations
 
@@ -12,23 +12,27 @@ from numpy.typing import NDArray
 
 from nica_bench.metrics import Consistency, consistency
 from nica_bench.records.record import Record, Status
-from nica_bench.stats import Block, Series
-from nica_bench.tables.seconds import mean_seconds, seconds_text
+from nica_bench.stats import Block, Series, quantity
+from nica_bench.tables.rows import FAILED, SIDE_INFO, counts
+from nica_bench.tables.seconds import TIME, mean_seconds
 from nica_bench.tables.table import Column, Row, Table, number
 
-__all__ = ["Arrays", "blind_rows", "blind_table"]
+__all__ = ["Arrays", "unlabelled_rows", "unlabelled_table"]
 
 Arrays = Callable[[Record], Mapping[str, NDArray[Any]]]
-"""The arrays of a record by name."""
+"""A function that returns the arrays of a record by name."""
 
 LEGEND = (
-    "Nobody knows the latents here, so what compares codes with them is not applicable. told: u conditions, n "
-    "dimension. knee: number of latents by the largest log gap past the first five of the method's own ranking, in [] "
-    "the smallest and largest of five rules (--kind knees). moved: how far the knee of the codes' sd moved over the "
-    "last half of training. Of several initialisations the lower median, the union of the intervals, the largest "
-    "movement. bits: of the test images with noise .01, a dimension. bayes: accuracy of naive Bayes on all codes, and "
-    "on the leading 22. probe: of a linear probe on the leading 22. again: mean correlation with the leading codes of "
-    "another initialisation, in () its chance level, and of how many codes."
+    "The true latents are unknown, so the MCC is not applicable. side info lists what a method receives besides x: u "
+    "conditions, n number of latents. knee is the number of latents at the elbow of the method's own ranking, the "
+    "largest log gap after the first five values, with the smallest and the largest answer of five rules in brackets "
+    "(see --kind knees). moved is how far the knee of the codes' std moved over the last half of training. bits/dim "
+    "is the negative log-likelihood of the test images in bits per dimension, with normal noise of std .01 added to "
+    "pixels in [0, 1]. Bayes is the accuracy of naive Bayes on all codes, Bayes 22 that on the leading 22 codes, and "
+    "probe 22 that of a linear probe on the leading 22 codes. consistency is the MCC between the leading codes of "
+    "two training seeds, with its chance level in parentheses and the number of codes. Over training seeds, knee is "
+    "the lower median, its interval the union, moved the maximum, and other values are medians. time is the mean "
+    "wall time per dataset. failed is failed runs / runs not run / all runs."
 )
 NAMES = (
     "bits",
@@ -43,54 +47,55 @@ NAMES = (
 )
 
 
-def blind_rows(block: Block, arrays: Arrays | None) -> list[dict[str, Any]]:
-    """A row a method, methods before baselines, lowest bits first.
+def unlabelled_rows(block: Block, arrays: Arrays | None) -> list[dict[str, Any]]:
+    """Return one row per method: methods before baselines, the fewest bits per dimension first.
 
     Args:
-        block: of a scenario whose latents nobody knows.
-        arrays: gives the arrays of a record, from which initialisations are compared; None leaves that out.
+        block: the records of a scenario whose true latents are unknown.
+        arrays: the function that returns the arrays of a record, from which the consistency between training seeds is
+            computed; None: no consistency.
     """
-    rows = [_row(series, arrays) for series in block.series]
+    rows = [_row(block, series, arrays) for series in block.series]
     infinite = float("inf")
     return sorted(
         rows, key=lambda r: (r["kind"] != "method", infinite if r["bits"] is None else r["bits"], r["method"])
     )
 
 
-def blind_table(title: str, rows: Sequence[Row]) -> Table:
-    """The table of rows of `blind_rows`; what is not applicable is n/a."""
+def unlabelled_table(title: str, rows: Sequence[Row]) -> Table:
+    """Return the table of rows of `unlabelled_rows`; a value that is not applicable is shown as n/a."""
     columns = (
-        Column("method", lambda r: r["method"], right=False),
-        Column("told", lambda r: r["told"], right=False),
+        Column("method", lambda r: r["method"], right=False, wrap=True),
+        SIDE_INFO,
         Column("knee", _knee, lambda r: r["knee"]),
         Column("moved", lambda r: _whole(r["knee_moved"]), lambda r: r["knee_moved"], drop=1),
-        Column("bits", lambda r: _value(r["bits"]), lambda r: r["bits"]),
-        Column("bayes", lambda r: _value(r["bayes"]), lambda r: r["bayes"]),
-        Column("22", lambda r: _value(r["bayes_22"]), lambda r: r["bayes_22"], drop=3),
-        Column("probe", lambda r: _value(r["probe_22"]), lambda r: r["probe_22"], drop=2),
-        Column("again", _again, lambda r: r["consistency"]),
-        Column("mcc", lambda r: "n/a", lambda r: None, drop=4),
-        Column("s", seconds_text, lambda r: r["seconds_low"]),
-        Column("fail", lambda r: f"{r['failed']}/{r['cells']}", lambda r: r["failed"]),
+        Column("bits/dim", lambda r: _value(r["bits"]), lambda r: r["bits"]),
+        Column("Bayes", lambda r: _value(r["bayes"]), lambda r: r["bayes"]),
+        Column("Bayes 22", lambda r: _value(r["bayes_22"]), lambda r: r["bayes_22"], drop=3),
+        Column("probe 22", lambda r: _value(r["probe_22"]), lambda r: r["probe_22"], drop=2),
+        Column("consistency", _consistency_text, lambda r: r["consistency"]),
+        Column("MCC", lambda r: "n/a", lambda r: None, drop=4),
+        TIME,
+        FAILED,
     )
-    caption = LEGEND
+    caption = ""
     for published in sorted({r["published"] for r in rows if r["published"] is not None}):
         found = [r["method"] for r in rows if r["knee"] is not None and r["knee_low"] <= published <= r["knee_high"]]
         found = found or ["none"]
-        caption += f" The paper counts {published} latents in these data: in the interval of {', '.join(found)}."
+        caption += f" The paper counts {published} latents in these data, inside the interval of {', '.join(found)}."
     images = sorted({r["images"] for r in rows if r["images"]})
     if images:
         caption += f" Images: {', '.join(images)}."
-    return Table(title, columns, rows, caption, lambda r: (r["kind"] != "method", False), lambda r: False)
+    return Table(title, columns, rows, caption.strip(), LEGEND, lambda r: r["kind"] != "method")
 
 
-def _row(series: Series, arrays: Arrays | None) -> dict[str, Any]:
+def _row(block: Block, series: Series, arrays: Arrays | None) -> dict[str, Any]:
     done = [r for r in series.records.values() if r.status is Status.OK]
     found = _consistency(series, arrays) if arrays is not None else []
     return {
         "method": series.method,
         "kind": series.first.kind,
-        "told": series.first.side_information or "-",
+        "side_information": series.first.side_information or "-",
         **{name: _OVER.get(name, _median)(_values(done, name)) for name in NAMES},
         "consistency": _median([c.mcc for _, c in found]),
         "consistency_within": _median([c.within for _, c in found]),
@@ -100,8 +105,7 @@ def _row(series: Series, arrays: Arrays | None) -> dict[str, Any]:
         "published": next((v for r in done if isinstance(v := r.truth.get("paper_latents"), int)), None),
         "images": next((str(v) for r in done if (v := r.truth.get("images"))), None),
         **mean_seconds(series),
-        "failed": sum(r.status is not Status.OK for r in series.records.values()),
-        "cells": len(series.records),
+        **counts([block.outcomes(series, quantity("seconds"))]),
         "seeds": series.seeds,
         "mcc": None,
         "best": False,
@@ -109,9 +113,10 @@ def _row(series: Series, arrays: Arrays | None) -> dict[str, Any]:
 
 
 def _consistency(series: Series, arrays: Arrays) -> list[tuple[int, Consistency]]:
-    """Of each two initialisations on the same data, and over how many leading codes.
+    """Return the consistency of every two training seeds on the same data, with the number of leading codes compared.
 
-    They are as many as the smaller knee says, or all where the method was told a number; at most those of the record.
+    That number is the smaller knee of the two runs, or the number of stored codes for a method that is given a number
+    of latents; it is at most the number of stored codes.
     """
     by_seed: dict[int, list[Record]] = {}
     for (seed, _), record in sorted(series.records.items()):
@@ -145,7 +150,7 @@ _OVER: dict[str, Callable[[Sequence[float]], float | None]] = {
     "knee_high": lambda values: max(values, default=None),
     "knee_moved": lambda values: max(values, default=None),
 }
-"""How initialisations become one number of a row, where it is not their median."""
+"""The aggregates over training seeds of those values of which not the median is taken."""
 
 
 def _value(value: float | None) -> str:
@@ -162,7 +167,7 @@ def _knee(row: Row) -> str:
     return f"{row['knee']:.0f} [{row['knee_low']:.0f} {row['knee_high']:.0f}]"
 
 
-def _again(row: Row) -> str:
+def _consistency_text(row: Row) -> str:
     if row["consistency"] is None:
         return "n/a"
     return f"{number(row['consistency'])} ({number(row['consistency_chance'])}) of {row['consistency_codes']}"

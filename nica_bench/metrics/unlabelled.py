@@ -1,4 +1,4 @@
-"""Everything that is said about one fit where nobody knows the latents: what its codes and its ranking show alone."""
+"""Scores of one fit on unlabelled data, whose true latents are unknown: they need its codes and its ranking only."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from nica_bench.metrics.scores import Scores
 
 __all__ = [
     "PAPER_CODES",
-    "LabelledCodes",
+    "ClassCodes",
     "class_information",
     "class_moments",
     "knee_history",
-    "score_blind",
-    "within_class_sd",
+    "score_unlabelled",
+    "within_class_std",
 ]
 
 PAPER_CODES = 22
-"""Codes that the paper finds meaningful on EMNIST; accuracies of so many stand beside those of the own knee."""
+"""The number of codes that the paper finds meaningful on EMNIST; accuracies are also computed on so many codes."""
 
 
 @dataclass(frozen=True)
-class LabelledCodes:
-    """Codes with the labels of the same rows.
+class ClassCodes:
+    """Codes with the classes of the same images.
 
     Args:
-        codes: shape (N, m).
-        u: labels, integers, shape (N,).
+        codes: codes, shape (N, m).
+        u: classes, integers, shape (N,).
     """
 
     codes: NDArray[Any]
     u: NDArray[np.integer[Any]]
 
 
-def score_blind(
+def score_unlabelled(
     importance: NDArray[Any],
     *,
     knows_dimension: bool = False,
@@ -51,14 +51,14 @@ def score_blind(
     history: Mapping[str, NDArray[Any]] | None = None,
     published: int | None = None,
 ) -> Scores:
-    """Score one fit without latents. What needs them is absent from `Scores.values`: not applicable, which is not 0.
+    """Score one fit without latents. Metrics that need them are not applicable and absent from `Scores.values`.
 
     Args:
         importance: the method's own ranking, shape (m,).
-        knows_dimension: the method was told a number of latents, so its ranking estimates nothing.
-        heldout_loss: nats a dimension.
-        history: the fit's; the knee is followed where it has a `spectrum` of shape (T, m).
-        published: number of latents that was published of these data.
+        knows_dimension: whether the method is given a number of latents, so that its ranking estimates none.
+        heldout_loss: the held-out loss in nats per dimension.
+        history: the history of the fit; `knee_moved` is computed from its `spectrum` of shape (T, m), if there is one.
+        published: the number of latents that a publication counts in these data.
     """
     values: dict[str, float] = {}
     dimensions: dict[str, int] = {}
@@ -79,25 +79,23 @@ def score_blind(
 
 
 def knee_history(history: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.int64]]:
-    """The number of latents by every rule at each time at which the spectrum was kept: `knee_<rule>`, shape (T,)."""
+    """Return the number of latents by every rule at each stored spectrum of the training: `knee_<rule>`, shape (T,)."""
     if "spectrum" not in history:
         return {}
     found = [estimate_dimension(row, wide=True) for row in history["spectrum"]]
     return {f"knee_{name}": np.array([f[name] for f in found]) for name in (found[0] if found else ())}
 
 
-def class_information(
-    train: LabelledCodes, test: LabelledCodes, importance: NDArray[Any], knee: int
-) -> dict[str, float]:
-    """How much of the class the codes hold, by a generative and by a discriminative reading, in accuracies.
+def class_information(train: ClassCodes, test: ClassCodes, importance: NDArray[Any], knee: int) -> dict[str, float]:
+    """Return the accuracies of a generative and a discriminative classifier of the class from the codes.
 
-    The class moments and the probe come from training codes; the numbers from test codes. A code that is not finite
+    Naive Bayes and the linear probe are fitted on training codes and evaluated on test codes. A code that is not finite
     is left out.
 
     Args:
-        train, test: codes of the same method, m columns each.
-        importance: its own ranking, shape (m,).
-        knee: number of leading codes.
+        train, test: the codes of one method, m columns each.
+        importance: the method's own ranking, shape (m,).
+        knee: the number of leading codes.
     """
     good = np.isfinite(train.codes).all(0) & np.isfinite(test.codes).all(0)
     order = [int(j) for j in top_codes(importance, len(importance)) if good[j]]
@@ -111,16 +109,16 @@ def class_information(
     return values
 
 
-def within_class_sd(sample: LabelledCodes) -> Matrix:
-    """The spectrum: root mean square over classes of the within-class standard deviation, shape (m,)."""
+def within_class_std(sample: ClassCodes) -> Matrix:
+    """Return the spectrum: the root mean square over classes of the within-class std of each code, shape (m,)."""
     present = np.unique(sample.u)
     variances = [sample.codes[sample.u == c].astype(np.float64).var(0) for c in present]
     spectrum: Matrix = np.sqrt(np.mean(variances, axis=0))
     return spectrum
 
 
-def class_moments(sample: LabelledCodes, classes: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and sd of every code in every class, shape (classes, m) each; NaN for a class with no rows."""
+def class_moments(sample: ClassCodes, classes: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return mean and std of every code in every class, shape (classes, m) each; NaN for a class without images."""
     moments = np.full((2, classes, sample.codes.shape[1]), np.nan, np.float32)
     for c in np.unique(sample.u):
         codes = sample.codes[sample.u == c].astype(np.float64)
