@@ -1,4 +1,4 @@
-"""All checks of one Python file."""
+"""All checks of one Python file with methods or scenarios."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["Report", "check_file"]
 
 @dataclass
 class Report:
-    """What was checked of one file, and what is wrong.
+    """The checks of one file and their findings.
 
     Args:
-        checked: number of checks of each class, by `method 'name'` or `scenario 'name'`.
-        findings: what is wrong.
+        checked: the number of checks of each class, by `method 'name'` or `scenario 'name'`.
+        findings: the breaches of the contract.
     """
 
     checked: dict[str, int] = field(default_factory=dict)
@@ -30,11 +30,11 @@ def check_file(path: Path | str, say: Callable[[str], None] = lambda line: None)
     """Check every method and scenario that a file defines.
 
     Args:
-        path: of the file.
-        say: takes a line for people, where it takes long.
+        path: the file.
+        say: the function that receives a message if a check takes long.
 
     Raises:
-        UsageError: if it does not import, with the line, or defines neither.
+        UsageError: if the file cannot be imported, with the line, or defines neither a method nor a scenario.
     """
     from nica_bench.checking.methods import check_method
     from nica_bench.checking.scenarios import check_scenario

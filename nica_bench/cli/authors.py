@@ -1,4 +1,4 @@
-"""`nica-bench check` and `new`: for whoever writes a method or a scenario."""
+"""`nica-bench check` and `new`, for authors of methods and scenarios."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from nica_bench.cli.console import Debug, Json, say, tell
+from nica_bench.cli.console import Debug, Json, counted, say, tell
 from nica_bench.errors import UsageError, did_you_mean
 
 __all__ = ["check", "new"]
@@ -25,9 +25,12 @@ def check(
     json_: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Check that the methods and scenarios of a file keep their contract.
+    """Check that the methods and scenarios of a file satisfy their contract.
 
-    What is wrong is printed with its line. Exit code 0: nothing, 3: something, 2: the file does not import.
+    Every finding is printed with its line. The exit code is 0 without findings, 3 with findings, and 2 if the file
+    cannot be imported.
+
+    Example: nica-bench check ./mine.py
     """
     from nica_bench.checking import check_file
 
@@ -37,7 +40,7 @@ def check(
         typer.echo(json.dumps({"checked": report.checked, "findings": findings}, indent=2))
     else:
         tell(f"{file}:{f.line}: {f.text}" for f in sorted(report.findings, key=lambda f: f.line))
-        good = "all is well" if not report.findings else f"{len(report.findings)} to be put right"
+        good = "no findings" if not report.findings else counted(len(report.findings), "finding")
         tell(f"{file}: {what}, {count} checks" for what, count in report.checked.items())
         tell([f"{file}: {good}"])
     if report.findings:
@@ -45,24 +48,27 @@ def check(
 
 
 def new(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="method or scenario")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name: small letters, digits and '-'.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="method or scenario.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name: lower-case letters, digits and '-'.")],
     save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help="The file; default: ./NAME.py.")] = None,
     debug: Debug = False,
 ) -> None:
-    """Write a commented file that works, to begin a method or a scenario with."""
+    """Write a commented template of a method or a scenario, which runs as it is.
+
+    Example: nica-bench new method my-ica
+    """
     from nica_bench.registry import method_types, scenario_types
 
     if kind not in _KINDS:
         raise UsageError(f"new takes method or scenario, got '{kind}'; {did_you_mean(kind, _KINDS)}")
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name) or re.search(r"-\d+of\d+$", name):
-        raise UsageError(f"a name is small letters, digits and '-', without '-<n>of<D>', got '{name}'")
+        raise UsageError(f"expected a name of lower-case letters, digits and '-', without '-<n>of<D>', got '{name}'")
     stem = name.replace("-", "_")
     path = save or Path(f"{stem}_{kind}.py" if keyword.iskeyword(stem) else f"{stem}.py")
     if path.suffix != ".py":
-        raise UsageError(f"--save {path}: a Python file ends in .py")
+        raise UsageError(f"--save {path}: the name of a Python file ends in .py")
     if name in (method_types() if kind == "method" else scenario_types()):
-        raise UsageError(f"there is a {kind} '{name}' already: choose another name")
+        raise UsageError(f"a {kind} '{name}' exists: choose another name")
     words = name.split("-")
     text = resources.files("nica_bench.checking").joinpath("templates", f"{kind}.txt").read_text(encoding="utf-8")
     values = {
@@ -76,7 +82,7 @@ def new(
         with open(path, "x", encoding="utf-8") as file:
             file.write(Template(text).substitute(values))
     except FileExistsError:
-        raise UsageError(f"{path} is there already: choose another file with --save") from None
+        raise UsageError(f"{path} exists: choose another file with --save") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
     place = path if path.is_absolute() else f"./{path}"

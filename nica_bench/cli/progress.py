@@ -1,4 +1,4 @@
-"""How a run shows its progress on stderr: bars in a terminal, a line now and then in a pipe or a log."""
+"""The progress of a run on stderr: bars in a terminal, lines in a pipe or a log."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from nica_bench.running.reporter import Reporter
 __all__ = ["Bars", "Lines", "reporting"]
 
 LINE_SECONDS = 10.0
-"""Shortest time between two lines of a group."""
+"""The shortest time between two lines of a group, in seconds."""
 
 
 def runs_text(number: int) -> str:
-    """`1 run`, `2 runs`."""
+    """Return `1 run`, `2 runs`."""
     return f"{number} run" if number == 1 else f"{number} runs"
 
 
@@ -32,16 +32,16 @@ def _clock(seconds: float) -> str:
 
 
 def _label(group: Group, scenarios: int) -> str:
-    """What a group is called: the scenario is left out where there is but one."""
+    """Return the label of a group, without the scenario if there is only one."""
     return group.label if scenarios > 1 else group.runs[0].method.label
 
 
 class Lines(Reporter):
-    """A line a group every ten seconds at most, and one when it ends.
+    """A reporter that prints a line per group at most every ten seconds, and one when the group ends.
 
     Args:
-        total: runs to be computed.
-        scenarios: number of scenarios in the run.
+        total: the number of runs to be computed.
+        scenarios: the number of scenarios.
     """
 
     def __init__(self, total: int, scenarios: int) -> None:
@@ -52,11 +52,11 @@ class Lines(Reporter):
         self._shown: dict[Group, float] = {}
 
     def begun(self, group: Group) -> None:
-        """Note the time."""
+        """Store the time."""
         self._begun[group] = self._shown[group] = time.monotonic()
 
     def step(self, group: Group, progress: Step) -> None:
-        """A line where the last is old enough."""
+        """Print a line if the last one is older than `LINE_SECONDS`."""
         now = time.monotonic()
         if now - self._shown[group] < LINE_SECONDS or not progress.step:
             return
@@ -68,23 +68,23 @@ class Lines(Reporter):
         say(line)
 
     def run(self, group: Group) -> None:
-        """Count."""
+        """Count the run."""
         self._done += 1
 
     def ended(self, group: Group) -> None:
-        """The last line of a group."""
+        """Print the last line of a group."""
         seconds = time.monotonic() - self._begun[group]
         name, runs = _label(group, self._scenarios), runs_text(len(group.runs))
         say(f"  {self._done}/{self._total}  {name}: {runs} in {_clock(seconds)}")
 
 
 class Bars(Reporter):
-    """A bar for all runs and one for each group that is being worked on.
+    """A reporter that draws a bar for all runs and one for each group that is being computed.
 
     Args:
-        total: runs to be computed.
-        scenarios: number of scenarios in the run.
-        console: where they are drawn.
+        total: the number of runs to be computed.
+        scenarios: the number of scenarios.
+        console: the console of the bars.
     """
 
     def __init__(self, total: int, scenarios: int, console: Console) -> None:
@@ -109,22 +109,22 @@ class Bars(Reporter):
         self._done = 0
         self._all = self.progress.add_task("all runs", total=total, count=f"0/{total}", loss="")
         self._tasks: dict[Group, TaskID] = {}
-        self._cells: dict[Group, int] = {}
+        self._finished: dict[Group, int] = {}
 
     def begun(self, group: Group) -> None:
-        """Add a bar."""
-        self._cells[group] = 0
+        """Add a bar for the group."""
+        self._finished[group] = 0
         count = f"0/{len(group.runs)}"
         name = _label(group, self._scenarios)
         self._tasks[group] = self.progress.add_task(name, total=len(group.runs), count=count, loss="")
 
     def step(self, group: Group, progress: Step) -> None:
-        """Move a group's bar: by the steps of the one fit, or within the share of one of many fits."""
+        """Move the bar of a group by the steps of its fit, or within the share of one of its fits."""
         share = progress.step / max(progress.steps, 1) * (len(group.runs) if group.together else 1)
         loss = "" if progress.loss is None else f"loss {progress.loss:.2f}"
         self.progress.update(
             self._tasks[group],
-            completed=min(self._cells[group] + share, len(group.runs)),
+            completed=min(self._finished[group] + share, len(group.runs)),
             count=f"{progress.step}/{progress.steps}",
             loss=loss,
         )
@@ -132,20 +132,20 @@ class Bars(Reporter):
     def run(self, group: Group) -> None:
         """Move the bar of all runs."""
         self._done += 1
-        self._cells[group] += 1
+        self._finished[group] += 1
         self.progress.update(self._all, completed=self._done, count=f"{self._done}/{self._total}")
         if not group.together:
-            done = self._cells[group]
+            done = self._finished[group]
             self.progress.update(self._tasks[group], completed=done, count=f"{done}/{len(group.runs)}")
 
     def ended(self, group: Group) -> None:
-        """Take a group's bar away."""
+        """Remove the bar of a group."""
         self.progress.remove_task(self._tasks.pop(group))
 
 
 @contextlib.contextmanager
 def reporting(total: int, scenarios: int, console: Console) -> Iterator[Reporter]:
-    """Bars where the console is a terminal that can draw them, else lines."""
+    """Yield a reporter with bars if the console is a terminal that can draw them, else with lines."""
     if not console.is_interactive or console.is_dumb_terminal:
         yield Lines(total, scenarios)
         return

@@ -1,4 +1,4 @@
-"""Scoring a fit on data whose latents nobody knows: what is encoded, with which noise, and what is kept."""
+"""Scores of a fit on unlabelled images, whose true latents are unknown, and the arrays for its record."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from nica_bench.seeds import Streams
 __all__ = ["LEADING", "LEADING_ROWS", "score_without_latents", "some_rows"]
 
 ROWS = 10_000
-"""Most test images that are encoded, spread over all."""
+"""The largest number of test images that are encoded, spread evenly over all."""
 FIT_ROWS = 20_000
-"""Most training images from whose codes the class moments and the probe come."""
+"""The largest number of training images on whose codes the class moments and the probe are fitted."""
 LEADING, LEADING_ROWS = 32, 2_000
-"""Leading codes, and test images, of which a record keeps codes: two initialisations are compared on them."""
+"""The numbers of leading codes and of test images in a record, for the consistency between training seeds."""
 EXAMPLES = 2
-"""Test images of each class that a record keeps, for figures of what the codes do to them."""
+"""The number of test images per class in a record, for figures."""
 
 
 def some_rows(split: Split, count: int) -> Split:
-    """Up to so many rows, spread evenly over a split: the same whatever the method and its seed."""
+    """Return at most `count` rows, spread evenly over a split; they do not depend on the method or its seed."""
     if len(split.u) <= count:
         return split
     rows = spread_rows(len(split.u), count)
@@ -54,13 +54,13 @@ def score_without_latents(
     """Score one fit.
 
     Args:
-        method, data, fitted: the fit.
-        importance: its checked ranking, shape (m,).
+        method, data, fitted: the method, the dataset and the fit.
+        importance: the checked ranking of the fit, shape (m,).
         test, codes: test images, and their checked codes (N, m).
-        streams: of the fit.
+        streams: the random streams of the fit.
 
     Returns:
-        The scores, the class information, notes, and arrays for the record.
+        The scores, the accuracies of the class, notes, and arrays for the record.
     """
     scores = score_unlabelled(
         importance,
@@ -85,22 +85,22 @@ def score_without_latents(
     train = _encode(method, fitted, some_rows(data.train, FIT_ROWS), generator)
     arrays["class_means"], arrays["class_sds"] = class_moments(train, data.conditions)
     if _sees_labels(method, fitted, data, test):
-        note = "its codes are made with the label in hand: how well they tell the classes apart says nothing"
+        note = "its encoder uses the class, so the accuracy of the class from the codes is not computed"
         return scores, {}, [note], arrays
     knee = int(scores.values["knee"]) if "knee" in scores.values else codes.shape[1]
     return scores, class_information(train, noisy, importance, knee), [], arrays
 
 
 def _loss(method: Method, fitted: Fitted, test: Split, streams: Streams) -> float | None:
-    """Loss of the test images with `IMAGE_NOISE`, the same for all methods whatever theirs; None where not finite."""
-    assert fitted.loss is not None, "the caller has looked"
+    """Return the loss of test images with `IMAGE_NOISE`, which is the same for all methods; None if not finite."""
+    assert fitted.loss is not None, "checked by the caller"
     x = with_image_noise(test.x, streams.numpy("evaluation noise of the loss"))
     value = fitted.loss(x, test.u if "u" in method.side_information else None)
     return value if np.isfinite(value) else None
 
 
 def _examples(test: Split) -> dict[str, NDArray[Any]]:
-    """The first test images of each class, class by class."""
+    """Return the first test images of each class, class by class."""
     rows = np.concatenate([np.flatnonzero(test.u == c)[:EXAMPLES] for c in np.unique(test.u)])
     return {"example_x": test.x[rows].astype(np.float32), "example_u": test.u[rows]}
 
@@ -111,7 +111,7 @@ def _encode(method: Method, fitted: Fitted, split: Split, generator: np.random.G
 
 
 def _sees_labels(method: Method, fitted: Fitted, data: Dataset, test: Split) -> bool:
-    """Whether the codes of some images change when they are given other labels."""
+    """Whether the codes of some images change with their classes."""
     if "u" not in method.side_information:
         return False
     few = Split(test.x[:100].copy(), test.u[:100].copy())

@@ -1,4 +1,4 @@
-"""A run, top to bottom: plan the runs, keep what is there, compute the rest, leave a record for each."""
+"""Plan the runs of a command, compute those without a record, and return the records of all."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "compute", "execute", "make_plan"]
 
 MEMORY_SHARE = 0.5
-"""Share of the available memory that all workers together may plan to use."""
+"""The share of the available memory that all workers together may use by plan."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will do.
+    """The runs of a command and their state.
 
     Args:
-        store: where the records are.
-        runs: all runs of the grid.
-        pending: those to be computed.
-        skipped: those whose method makes no sense on their scenario, with the reason.
-        failed: those that failed before and are not tried again.
-        broken: why a file that should be a record is none, by path.
-        missing: what files of its scenarios are not there, and where to get them, a line each.
+        store: the store of the records.
+        runs: all runs.
+        pending: the runs to be computed.
+        skipped: the runs whose method cannot run on their scenario, with the reason.
+        failed: the runs that failed before and are not repeated.
+        broken: the reason for which a file is not a valid record, by path.
+        missing: one line per scenario with missing files: which they are, and how to get them.
     """
 
     store: Store
@@ -64,17 +64,18 @@ def make_plan(
     force: bool,
     need_files: bool = True,
 ) -> Plan:
-    """Plan a run; computes nothing.
+    """Return the plan of a command; nothing is computed.
 
     Args:
-        scenarios, methods, seeds, inits: the grid; where seeds or inits are None, each scenario's own default holds.
-        store: where records are.
-        retry: statuses that are computed again.
-        force: compute everything again.
-        need_files: refuse a plan that lacks files; else it only says which.
+        scenarios, methods, seeds, training_seeds: the runs are all combinations; if seeds or training seeds are None,
+            the defaults of each scenario apply.
+        store: the store of the records.
+        retry: the statuses whose runs are repeated.
+        force: whether all runs are repeated.
+        need_files: whether missing files are an error; else the plan names them.
 
     Raises:
-        UsageError: if files of a scenario are missing that has runs to be computed; they are named.
+        UsageError: if files of a scenario with pending runs are missing; the message names them.
     """
     scan = store.scan()
     runs = [
@@ -111,21 +112,21 @@ def execute(
     modules: tuple[str, ...] = (),
     reporter: Reporter | None = None,
 ) -> list[Record]:
-    """Compute what is pending and return the records of all the plan's runs, in the plan's order.
+    """Compute the pending runs of a plan and return the records of all its runs, in the order of the plan.
 
     Args:
-        plan: what to do.
-        device: auto, cpu, cuda or mps; an accelerator takes whole groups in one process.
-        jobs: worker processes; None is one for each core.
-        timeout: most seconds a run.
-        compile: use torch.compile.
-        debug: print the traceback of a run that fails.
+        plan: the plan.
+        device: auto, cpu, cuda or mps; an accelerator computes whole groups in one process.
+        jobs: the number of worker processes; None: one per core.
+        timeout: the time limit per run in seconds.
+        compile: whether to use torch.compile.
+        debug: whether to print the traceback of a failed run.
         modules: files of methods and scenarios that workers load.
-        reporter: is told how the run goes on; None is silent.
+        reporter: it receives the progress; None: no reports.
 
     Raises:
-        UsageError: for a device or a compiler that is not there.
-        NicaBenchError: if records can't be written any more; what is finished is kept.
+        UsageError: if the device or the compiler is not available.
+        NicaBenchError: if records cannot be written; finished runs are kept.
     """
     plan.store.clean()
     setting = Setting(str(plan.store.folder), device, compile, tuple(sys.argv), debug)
@@ -150,19 +151,19 @@ def compute(
     together: Sequence[Sequence[Run]] = (),
     crew: Crew | None = None,
 ) -> None:
-    """Compute runs on worker processes, and return when each of them has a record.
+    """Compute runs on worker processes, and return when each run has a record.
 
     Args:
-        runs: what to compute.
-        setting: of the run; its device may be auto.
+        runs: the runs.
+        setting: the setting of the run; its device may be auto.
         jobs, timeout, modules, reporter: as in `execute`.
         family, largest: as in `grouped`.
-        sharing: groups that are trained on one accelerator at once.
-        together: runs that were trained together before and go on from their checkpoint; they come last.
-        crew: gets the workers, so that they can be stopped.
+        sharing: the number of groups that are trained on one accelerator at the same time.
+        together: groups of runs that continue from a common checkpoint; they are computed last.
+        crew: it receives the workers, so that they can be interrupted.
 
     Raises:
-        UsageError, NicaBenchError: as `execute`.
+        UsageError, NicaBenchError: as in `execute`.
     """
     from nica_bench.running.pool import run_groups
 
@@ -176,7 +177,7 @@ def compute(
 
 
 def _free_memory(device: str) -> int:
-    """Bytes that are free where the models are trained."""
+    """Return the free memory of the device in bytes."""
     if device == "cuda":
         import torch
 
@@ -185,7 +186,7 @@ def _free_memory(device: str) -> int:
 
 
 def _device(name: str, compile: bool) -> str:
-    """The device to use; does not wait for torch where it is told."""
+    """Return the device; torch is not imported for cpu."""
     if name == "cpu" and not compile:
         return name
     from nica_bench.training.device import check_compiler, resolve_device

@@ -1,4 +1,4 @@
-"""The work of one group: make the data, fit, score, and write a record for each run as soon as it is finished."""
+"""The computation of one group: make the data, fit, score, and write a record for each run."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ __all__ = ["Setting", "failed_record", "run_group"]
 Arrays = dict[str, NDArray[Any]]
 
 KEPT_CODES = 500
-"""Test codes kept in a record's arrays, for figures."""
+"""The number of test codes in the arrays of a record, for figures."""
 KEPT_VALUES = 20_000_000
-"""Training values of the datasets that a process keeps: 40 of the artificial ones, or one of images."""
+"""The number of training values in the cache of datasets: 40 artificial datasets, or one of images."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is the same for every group of a run."""
+    """The options that are equal for all groups of a command."""
 
     out: str
     device: str
@@ -49,15 +49,15 @@ class Setting:
     threads: int = 1
     checkpoint_seconds: float = 180.0
     weights: bool = False
-    """Keep the weights of every fit; those of fits on images are kept anyhow, for their figures."""
+    """Whether to store the weights of every fit; those of fits on images are always stored, for figures."""
 
 
 _datasets: OrderedDict[tuple[Scenario, int], Dataset] = OrderedDict()
-"""What this process has made, the last one at the end."""
+"""The cache of datasets of this process, the most recently used one last."""
 
 
 def _dataset(scenario: Scenario, seed: int) -> Dataset:
-    """A dataset, made once for the runs that share it; those longest unused make room before the next is made."""
+    """Return a dataset from the cache; the least recently used ones are removed before a new one is made."""
     key = (scenario, seed)
     if key not in _datasets:
         needed = scenario.samples * scenario.n_observed
@@ -69,7 +69,7 @@ def _dataset(scenario: Scenario, seed: int) -> Dataset:
 
 
 def failed_record(run: Run, status: Status, message: str, setting: Setting, started: float) -> Record:
-    """A failure as a row."""
+    """Return the record of a failed run."""
     return Record(
         spec=run.spec,
         status=status,
@@ -89,19 +89,19 @@ def run_group(
 ) -> None:
     """Run all runs of a group and write their records.
 
-    A fit that can (see `FitSession.checkpoint`) leaves its state in `<out>/checkpoints` now and then and goes on from
-    there when it was cut off; with its records written, the state is removed.
+    A fit that supports it (see `FitSession.checkpoint`) saves its state in `<out>/checkpoints` at intervals and resumes
+    from there after an interruption; the state is removed when the records are written.
 
     Args:
         group: the runs.
-        setting: of the run.
-        send: takes ("begun", i) before run i is fitted (a replicated method's runs begin together), ("step",
-            progress) now and then during a fit, and ("run", i) when the record of run i is on the disk.
-        interrupted: asked by fits that can be interrupted.
+        setting: the setting of the command.
+        send: the function that receives ("begun", i) before run i is fitted (runs of a replicated method begin
+            together), ("step", progress) during a fit, and ("run", i) when the record of run i is on the disk.
+        interrupted: the function by which fits check whether to stop.
 
     Raises:
-        Interrupted: if a fit was; its runs have no records.
-        StoreError: if a record can't be written.
+        Interrupted: if a fit was interrupted; its runs have no records.
+        StoreError: if a record cannot be written.
     """
     store = Store.open(setting.out)
     method = group.runs[0].method
@@ -120,14 +120,14 @@ def run_group(
         done = True
         for run, record, arrays, weights in _outcomes(runs, setting, replace(session, checkpoint=checkpoint)):
             store.write(record, arrays, weights)
-            send("cell", places[run])
+            send("run", places[run])
             done = done and record.status in (Status.OK, Status.DIVERGED)
         if done:
             checkpoint.unlink(missing_ok=True)
 
 
 class _Throttle:
-    """Passes a fit's progress on ten times a second at most: a fit may report at every step."""
+    """A filter that reports the progress of a fit at most ten times per second."""
 
     def __init__(self, report: Callable[[Progress], None]) -> None:
         self._report = report
@@ -143,7 +143,7 @@ class _Throttle:
 def _outcomes(
     runs: Sequence[Run], setting: Setting, session: FitSession
 ) -> Iterator[tuple[Run, Record, Arrays | None, Arrays | None]]:
-    """Make the data, fit and score runs that are fitted at once; one whose data can't be made leaves the others."""
+    """Make the data, fit and score runs that are fitted together; a run whose data cannot be made fails alone."""
     started = time.time()
     method = runs[0].method
     data: dict[Run, Dataset] = {}
@@ -184,7 +184,7 @@ def _outcomes(
 
 
 def _spent(checkpoint: Path | None) -> tuple[float, float]:
-    """Wall and CPU seconds that went into a fit before it was cut off."""
+    """Return the wall and CPU seconds of a fit before its interruption."""
     found = {} if checkpoint is None else read_metadata(checkpoint)
     return float(found.get("wall_seconds", 0)), float(found.get("cpu_seconds", 0))
 
@@ -207,10 +207,10 @@ def _scored(
     setting: Setting,
     started: float,
 ) -> tuple[Record, Arrays]:
-    """Encode, check the contract, score."""
+    """Return the record of a fit and its arrays: encode, check the values, and score."""
     method = run.method
-    blind = data.n_latents is None
-    test_split = some_rows(data.test, ROWS) if blind else data.test
+    unlabelled = data.n_latents is None
+    test_split = some_rows(data.test, ROWS) if unlabelled else data.test
     test = checked_codes(method, fitted, test_split, "test")
     width = test.shape[1]
     importance = checked_ranking(method, "importance", fitted.importance, width)
@@ -219,11 +219,11 @@ def _scored(
     streams = Streams.of_fit(run.seed, run.training_seed)
     values: dict[str, float | None]
     finite, varying = bool(np.isfinite(test).all()), bool((test.max(0) > test.min(0)).any())
-    if blind:
+    if unlabelled:
         scores, classes, said, arrays = score_without_latents(
             method, data, fitted, importance, test_split, test, streams
         )
-        # what compares codes with latents is not applicable: null, which is no failure and not 0
+        # metrics that need latents are not applicable: None, which is neither a failure nor 0
         values = {**{m.name: None for m in METRICS.values() if m.needs_latents}, **scores.values, **classes}
     else:
         scores, validation, arrays = _against_latents(run, data, fitted, importance, test, streams)
@@ -253,7 +253,7 @@ def _scored(
         cost=cost,
         provenance=provenance(setting.command, setting.device, setting.threads if method.large else 1, started),
     )
-    if not blind:  # of images the leading codes are kept, see nica_bench/running/images.py
+    if not unlabelled:  # for images the leading codes are stored instead, see nica_bench/running/images.py
         arrays |= {"codes": test[:KEPT_CODES], "u": test_split.u[:KEPT_CODES]}
     arrays |= {
         "importance": importance,
@@ -268,9 +268,9 @@ def _scored(
 def _against_latents(
     run: Run, data: Dataset, fitted: Fitted, importance: NDArray[Any], test: NDArray[Any], streams: Streams
 ) -> tuple[Scores, NDArray[Any], Arrays]:
-    """The scores of codes whose latents are known, the validation codes, and arrays for the record."""
+    """Return the scores of codes on data with known latents, the validation codes, and arrays for the record."""
     method, z, validation_z = run.method, data.test.z, data.validation.z
-    assert z is not None, "the caller has looked"
+    assert z is not None, "checked by the caller"
     assert validation_z is not None, "all splits have latents or none"
     validation = checked_codes(method, fitted, data.validation, "validation")
     scores = score(

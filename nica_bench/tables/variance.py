@@ -47,7 +47,9 @@ def _build(collection: Collection, query: Query) -> tuple[list[Table], list[str]
         if rows:
             tables.append(Table(block.scenario, _COLUMNS, rows, legend=legend))
     if not tables:
-        raise UsageError("no method has two datasets of which one has two training seeds: run with --training-seeds 3, for example")
+        raise UsageError(
+            "no method has two datasets of which one has two training seeds: run with --training-seeds 3, for example"
+        )
     return tables, notes
 
 
