@@ -1,4 +1,4 @@
-"""What the commands share: the output streams, printing, and common options."""
+"""Parts of all commands: the output streams, printing, and common options."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ STEPS = np.linspace(-2, 2, 9)
 
 def known_classes(model: ImageModel) -> NDArray[np.intp]:
     """Return the classes of which the model has mean and standard deviation of every code, shape (K',)."""
-    return np.flatnonzero(np.isfinite(model.means).all(1) & np.isfinite(model.sds).all(1))
+    return np.flatnonzero(np.isfinite(model.means).all(1) & np.isfinite(model.stds).all(1))
 
 
 def examples(model: ImageModel) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -45,7 +45,7 @@ def moved(model: ImageModel, rank: int, steps: NDArray[Any]) -> Codes:
     """
     classes, code = known_classes(model), model.order[rank]
     codes = np.repeat(model.means[classes][:, None], len(steps), 1)
-    codes[..., code] += model.sds[classes, code][:, None] * steps.astype(np.float32)
+    codes[..., code] += model.stds[classes, code][:, None] * steps.astype(np.float32)
     return codes
 
 
@@ -71,7 +71,7 @@ def sampled(model: ImageModel, standard: NDArray[Any], kept: int, temperature: f
     classes, part = known_classes(model), np.zeros(standard.shape, np.float32)
     leading = model.order[:kept]
     part[:, leading] = temperature * standard[:, leading]
-    codes: Codes = model.means[classes] + model.sds[classes] * part[:, None]
+    codes: Codes = model.means[classes] + model.stds[classes] * part[:, None]
     return codes
 
 
@@ -85,8 +85,8 @@ def whitened(model: ImageModel, x: NDArray[Any], u: NDArray[np.integer[Any]]) ->
     Returns:
         Whitened codes, shape (N, m); 0 if a code does not vary in the class.
     """
-    codes, sds = np.asarray(model.encode(x, u), np.float32), model.sds[u]
-    standard: Codes = np.divide(codes - model.means[u], sds, out=np.zeros_like(codes), where=sds > 0)
+    codes, stds = np.asarray(model.encode(x, u), np.float32), model.stds[u]
+    standard: Codes = np.divide(codes - model.means[u], stds, out=np.zeros_like(codes), where=stds > 0)
     return standard
 
 

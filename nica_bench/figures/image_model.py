@@ -31,7 +31,7 @@ class ImageModel:
         record: the record of the fit.
         side: the height and width of the images.
         order: the codes by the method's own ranking, the most important first, shape (m,).
-        means, sds: mean and std of every code in every class, shape (K, m) each.
+        means, stds: mean and std of every code in every class, shape (K, m) each.
         x, u: some test images (E, D) and their classes (E,), class by class.
         encode: the function from images (N, D) and their classes (N,) to codes (N, m).
         decode: the function from codes (N, m) to images (N, D), not clipped to [0, 1].
@@ -42,7 +42,7 @@ class ImageModel:
     side: int
     order: NDArray[np.intp]
     means: NDArray[np.float32]
-    sds: NDArray[np.float32]
+    stds: NDArray[np.float32]
     x: NDArray[np.float32]
     u: NDArray[np.int64]
     encode: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]

@@ -188,4 +188,4 @@ def _note_choice(request: Request, blocks: list[Block], method: str, record: Rec
 
 def _within(model: ImageModel, rank: int) -> float:
     """Return the root mean square over classes of the std of a code."""
-    return float(np.sqrt(np.mean(model.sds[known_classes(model), model.order[rank]] ** 2)))
+    return float(np.sqrt(np.mean(model.stds[known_classes(model), model.order[rank]] ** 2)))

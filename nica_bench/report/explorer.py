@@ -82,7 +82,7 @@ def _exportable(collection: Collection, record: Record) -> tuple[ImageModel, Pro
     model = image_model(collection, record)
     if model.program is None:
         raise UsageError(f"the decoder of {record.spec.method_label} cannot be expressed as plain operations")
-    if not all(np.isfinite(array).all() for array in (model.means, model.sds)):
+    if not all(np.isfinite(array).all() for array in (model.means, model.stds)):
         raise UsageError(f"the codes of {record.spec.short} are not finite")
     return model, model.program()
 
@@ -106,10 +106,10 @@ def explorer_markup(model: ImageModel, program: Program, place: int) -> str:
         "operations": operations,
         "weights": _base64(weights, "<f2"),
         "means": _base64(model.means, "<f4"),
-        "sds": _base64(model.sds, "<f4"),
+        "sds": _base64(model.stds, "<f4"),
         "examples": _base64(model.encode(model.x, model.u), "<f4"),
     }
-    sds = np.sqrt(np.mean(np.square(model.sds, dtype=np.float64), axis=0))[model.order[:sliders]]
+    sds = np.sqrt(np.mean(np.square(model.stds, dtype=np.float64), axis=0))[model.order[:sliders]]
     source = resources.files("nica_bench.report").joinpath("explorer.html.j2").read_text(encoding="utf-8")
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
     return template.render(

@@ -1,4 +1,4 @@
-"""What a user asks of a table, and the type of a kind of table."""
+"""The options of a table, and the type of a kind of table."""
 
 from __future__ import annotations
 

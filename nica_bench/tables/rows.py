@@ -1,4 +1,4 @@
-"""What the tables of scores have in common: the order of rows, intervals over datasets, and counts of failed runs."""
+"""Parts of the tables of scores: the order of rows, intervals over datasets, and counts of failed runs."""
 
 from __future__ import annotations
 

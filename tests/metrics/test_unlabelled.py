@@ -67,9 +67,9 @@ def test_without_latents_nothing_is_said_of_them():
     assert scores.values["knee_found"] == 1
     assert scores.values["bits"] == pytest.approx(-2)
     assert score_unlabelled(np.array(wide(22)), published=199).values["knee_found"] == 0
-    told = score_unlabelled(np.ones(5), knows_dimension=True, heldout_loss=math.inf)
-    assert told.values == {}
-    assert told.dimensions == {}
+    given = score_unlabelled(np.ones(5), knows_dimension=True, heldout_loss=math.inf)
+    assert given.values == {}
+    assert given.dimensions == {}
 
 
 def test_the_knee_is_followed_over_training():
@@ -157,5 +157,5 @@ def test_consistency_divides_by_the_larger_number_of_codes():
 
 
 def test_consistency_needs_the_same_rows():
-    with pytest.raises(ValueError, match="expected codes of the same 4 images or more, got 5, 4"):
+    with pytest.raises(ValueError, match="expected codes of the same images, 4 or more, got 5, 4"):
         consistency(np.zeros((5, 2)), np.zeros((4, 2)), np.zeros(5, int), np.random.default_rng(0))

@@ -1,4 +1,4 @@
-"""Records of fits on data whose latents nobody knows."""
+"""Records of fits on data whose true latents are unknown."""
 
 import json
 from dataclasses import dataclass
@@ -109,7 +109,7 @@ def test_the_table_says_not_applicable_and_shows_consistency(tmp_path):
     heads = [column.head for column in table.columns]
     (runs,) = table.texts()
     assert runs[heads.index("mcc")] == "n/a"
-    assert runs[heads.index("again")].startswith("1.000 (")
+    assert runs[heads.index("consistency")].startswith("1.000 (")
     assert runs[heads.index("fail")] == "0/2"
     assert "scikit-learn's 1,797 digits" in table.caption
     assert "The paper counts" not in table.caption
@@ -142,7 +142,10 @@ def test_a_published_number_is_looked_for_in_the_interval_that_is_shown(tmp_path
     truth = {**records[0].truth, "paper_latents": 22}
     changed = [replace(r, scores={**r.scores, **g}, truth=truth) for r, g in zip(records, given, strict=True)]
     [block], _ = blocks_of(changed)
-    assert "22 latents in these data: in the interval of pca." in unlabelled_table("x", unlabelled_rows(block, None)).caption
+    assert (
+        "22 latents in these data, inside the interval of pca."
+        in unlabelled_table("x", unlabelled_rows(block, None)).caption
+    )
 
 
 @pytest.mark.parametrize("label", ["gin-conv[steps=3]", "gin[steps=3]"])
@@ -209,7 +212,7 @@ def test_the_table_of_knees_has_every_rule_and_their_interval(tmp_path):
     from nica_bench.tables import Query, table_kind
 
     (record,), _ = outcome(tmp_path, make_method("pca"))
-    outcome(tmp_path, make_method("ivae[steps=2]"))  # told a number, it estimates none
+    outcome(tmp_path, make_method("ivae[steps=2]"))  # it is given a number and estimates none
     [table], _ = table_kind("knees").build(collect([tmp_path]), Query())
     [runs] = table.texts()
     row = dict(zip([column.head for column in table.columns], runs, strict=True))

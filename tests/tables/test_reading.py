@@ -38,7 +38,7 @@ def test_records_of_an_older_schema_are_left_out_and_counted(own):
     assert "2 records of an older schema are left out" in err
     assert "run their runs again" in err
     row = next(r for r in csv.DictReader(io.StringIO(out)) if r["method"] == "gin" and "=3" in r["scenario"])
-    assert (row["missing"], row["cells"]) == ("2", "8")
+    assert (row["not_run"], row["runs"]) == ("2", "8")
 
 
 def test_only_older_records_is_an_error_with_the_reason(tmp_path):
@@ -101,7 +101,7 @@ def test_every_bad_folder_says_what_is_wrong_and_shows_the_rest(tmp_path):
     assert "'gin' stands for 2 different methods" in err
     assert "pca finished on no dataset" in err
     assert "gin (version 2)" in out
-    assert "3/3" in out
+    assert "3/0/3" in out
 
 
 def test_reading_agrees_with_the_stores_own_scan(folder):
