@@ -8,24 +8,19 @@ from typing import Annotated
 import typer
 
 from nica_bench.cli.console import Debug, say, tell
+from nica_bench.cli.flags import JOBS, option
 from nica_bench.cli.outcome import tell_failures
 from nica_bench.cli.progress import runs_text
 from nica_bench.cli.watching import wait, watching
-from nica_bench.records.store import Store
 
 __all__ = ["publish"]
 
 
 def publish(
     folders: Annotated[list[Path], typer.Argument(metavar="FOLDER", help="Folders that hold a sweep.toml.")],
-    tables: Annotated[bool, typer.Option("--tables", help="Run nothing, and show the records that are there.")] = False,
-    cluster: Annotated[str, typer.Option(metavar="NAME", help="Compute on local, slurm or debug.")] = "local",
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            metavar="INTEGER", help=r"Use this many worker processes on this machine. \[default: one per core]", min=1
-        ),
-    ] = None,
+    tables: Annotated[bool, option("Run nothing, and show the records that are there.", None, "--tables")] = False,
+    cluster: Annotated[str, option("Compute on local, slurm or debug.", "NAME")] = "local",
+    jobs: Annotated[int | None, option(JOBS, "INTEGER", min=1)] = None,
     debug: Debug = False,
 ) -> None:
     """Make published results: run what is missing, and write records, tables, figures and report.
@@ -41,9 +36,8 @@ def publish(
     failed = False
     for publication in publications:
         if not tables:
-            order = publishing.order_of(publication, cluster, jobs)
-            with watching(Store.open(publication.folder / publishing.WORK)):
-                records, lost = publishing.compute(publication, order, say, wait)
+            with watching(publication.folder / publishing.WORK):
+                records, lost = publishing.compute(publication, cluster, jobs, say, wait)
             failed |= tell_failures(records) or lost > 0
             if lost:
                 say(f"{runs_text(lost)} without a record: the same command again computes what is missing")

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from nica_bench.cli.console import Debug, Json, Session, err, say
-from nica_bench.cli.flags import DryRun, GridOptions, RunningOptions, Yes
+from nica_bench.cli.flags import DryRun, GridOptions, RunningOptions, Yes, option
 from nica_bench.cli.outcome import show_outcome
 from nica_bench.cli.progress import reporting, runs_text
 from nica_bench.errors import UsageError
@@ -21,10 +21,13 @@ from nica_bench.records.collection import Collection
 from nica_bench.records.record import Record, Status
 from nica_bench.records.store import Store
 from nica_bench.running.grid import MANY_RUNS, resolve
+from nica_bench.running.gridfile import GridFile
 from nica_bench.running.plan import parse_statuses
 from nica_bench.running.runner import Plan, execute, make_plan
 
 __all__ = ["run"]
+
+_EXPERIMENT = "Run what a file says: one of `nica-bench list experiments`, or a file such as a sweep.toml."
 
 
 def run(
@@ -32,15 +35,9 @@ def run(
     given: dict[str, str],
     what: GridOptions,
     how: RunningOptions,
-    experiment: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Run what a file says, in place of scenarios: one of `nica-bench list experiments`, or a .toml file.",
-        ),
-    ] = None,
+    experiment: Annotated[str | None, option(_EXPERIMENT, "NAME")] = None,
     figures: Annotated[
-        bool, typer.Option("--figures/--no-figures", help="Draw figures of image scenarios into OUT/figures.")
+        bool, option("Draw figures of image scenarios into OUT/figures.", None, "--figures/--no-figures")
     ] = True,
     json_: Json = False,
     dry_run: DryRun = False,
@@ -58,10 +55,10 @@ def run(
     if (experiment is None) == (not what.scenario):
         got = "neither" if experiment is None else "both"
         raise UsageError(f"run takes --scenario (-s) or --experiment, got {got}")
-    file = None if experiment is None else open_grid_file(experiment)
-    settings = how.settings() if file is None else how.settings().over(file.settings)
-    wanted = read_experiment(file) if file is not None and "expect" in file.table else None
-    grid = resolve(what.request(given), None if file is None else file.request, None if yes else MANY_RUNS)
+    file = GridFile() if experiment is None else open_grid_file(experiment)
+    settings = how.settings().over(file.settings)
+    wanted = read_experiment(file)
+    grid = resolve(what.request(given), file.request, None if yes else MANY_RUNS)
     folder, again = settings.out or Path("results"), parse_statuses(settings.retry)
     store = Store.preview(folder) if dry_run else Store.open(folder)
     plan = make_plan(grid, store, retry=again, force=bool(settings.force))
@@ -80,8 +77,7 @@ def run(
             modules=grid.modules,
             reporter=reporter,
         )
-    metrics = file.metrics if file is not None else ()
-    failed = show_outcome(store, records, metrics=metrics, experiment=wanted, json_=json_)
+    failed = show_outcome(store, records, metrics=file.metrics, experiment=wanted, json_=json_)
     for line in _draw(plan, records) if figures else ():
         typer.echo(line, err=json_)
     if failed:

@@ -111,11 +111,11 @@ def wait(sweeper: Sweep) -> None:
 
 
 @contextlib.contextmanager
-def watching(store: Store) -> Iterator[None]:
-    """Be the only one at work in a folder; on Ctrl-C and SIGTERM say what goes on, and exit as a shell expects."""
+def watching(folder: Path) -> Iterator[None]:
+    """On Ctrl-C and SIGTERM say which jobs of a sweep into a folder go on, and exit as a shell expects."""
     from nica_bench.sweep import Journal
 
-    journal = Journal(store.folder)
+    journal = Journal(folder)
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise _Stopped
@@ -131,7 +131,7 @@ def watching(store: Store) -> Iterator[None]:
         else:
             say(
                 "stopped watching: jobs that were submitted go on and keep what they finish; the same command waits "
-                f"for them again, `nica-bench cancel --out {store.folder}` ends them"
+                f"for them again, `nica-bench cancel --out {folder}` ends them"
             )
         raise typer.Exit(130 if isinstance(stopped, KeyboardInterrupt) else 143) from None
     finally:

@@ -44,13 +44,15 @@ _EXPECT = ("method", "scenario", "quantity", "statistic", "threshold", "low", "h
 _SEEN = ("command", "versions", "result")
 
 
-def read_experiment(file: GridFile) -> Experiment:
-    """The experiment of a file: its grid, and what is expected of it.
+def read_experiment(file: GridFile) -> Experiment | None:
+    """The experiment of a file: its grid, and what is expected of it; None where it expects nothing.
 
     Raises:
         UsageError: naming the file, the line, the key, what was expected and what came.
     """
     table = file.table
+    if "expect" not in table:
+        return None
     title, source, question = (table.line(key) for key in ("title", "source", "question"))
     grid = resolve(Request(), file.request)
     expectations = [e for each in table.tables("expect") for e in _expectations(each, grid)]

@@ -23,30 +23,19 @@ from nica_bench.records.packing import pack_runs
 from nica_bench.records.parquet import PACK_NAME, Pack
 from nica_bench.records.record import Record
 from nica_bench.records.store import Store
-from nica_bench.running.grid import Request
-from nica_bench.sweep import Order, Sweep, carry_out, make_order
+from nica_bench.running.gridfile import Settings
+from nica_bench.sweep import Sweep, carry_out, make_order
 from nica_bench.tables import render, table_kind
 
-__all__ = ["WORK", "compute", "order_of", "publish", "table_text", "versions_text"]
+__all__ = ["WORK", "compute", "publish", "table_text", "versions_text"]
 
 WORK = "work"
 
 
-def order_of(publication: Publication, cluster: str = "local", jobs: int | None = None) -> Order:
-    """The sweep of a publication: what its file says, and nothing else.
-
-    Raises:
-        UsageError: for what is wrong in the file, with its line, or an unknown cluster.
-    """
-    settings = publication.file.settings
-    order = make_order(publication.file, Request(), replace(settings, jobs=jobs or settings.jobs), cluster=cluster)
-    order.check()
-    return order
-
-
 def compute(
     publication: Publication,
-    order: Order,
+    cluster: str = "local",
+    jobs: int | None = None,
     say: Callable[[str], None] = lambda line: None,
     wait: Callable[[Sweep], None] | None = None,
 ) -> tuple[list[Record], int]:
@@ -54,16 +43,19 @@ def compute(
 
     Args:
         publication: whose folder gets the records.
-        order: from `order_of`.
-        say: takes lines for people.
-        wait: waits for the jobs; None waits without a word.
+        cluster: local, slurm or debug.
+        jobs: worker processes on this machine.
+        say, wait: as of `nica_bench.sweep.carry_out`.
 
     Returns:
         The records, and the number of runs that have none.
 
     Raises:
+        UsageError: for what is wrong in the file, with its line, or an unknown cluster.
         NicaBenchError: if the sweep cannot be carried out; what is finished is kept.
     """
+    order = make_order(publication.file, settings=Settings(jobs=jobs), cluster=cluster)
+    order.check()
     folder, work = publication.folder, publication.folder / WORK
     store = Store.open(work)
     if (folder / PACK_NAME).exists() and not (work / PACK_NAME).exists():
@@ -148,8 +140,8 @@ def table_text(publication: Publication, collection: Collection | None = None) -
     ours = folder.parent.name == "results"
     command = f"make results NAME={folder.name}" if ours else f"nica-bench publish {folder.name}"
     parts.append(f"Made by `{command}` from {len(collection.records)} records; versions: versions.json.\n")
-    for table in publication.tables:
-        tables, _ = table_kind(table.kind).build(collection, table.query)
+    for kind, query in publication.tables:
+        tables, _ = table_kind(kind).build(collection, query)
         parts.append(render(tables, "markdown").decode())
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
 

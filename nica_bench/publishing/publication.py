@@ -22,28 +22,14 @@ from nica_bench.running.gridfile import GridFile, read_grid_file
 from nica_bench.running.plan import parse_seeds
 from nica_bench.tables import Query, table_kind
 
-__all__ = ["Publication", "PublishedFigure", "PublishedTable", "read_publication"]
+__all__ = ["Publication", "PublishedFigure", "read_publication"]
 
 FILE = "sweep.toml"
 
 
 @dataclass(frozen=True)
-class PublishedTable:
-    """A table: its kind, and what `nica-bench table` takes as --metric, --by and --threshold."""
-
-    kind: str = "scores"
-    query: Query = Query(None, (), 0.95)
-
-
-@dataclass(frozen=True)
 class PublishedFigure:
-    """A figure: what `nica-bench plot` takes as its kind, --metric, --scenario, --method and --dimension.
-
-    Args:
-        kind, metric, scenarios, methods: as of the command.
-        name: of its file, without the ending.
-        ranks: of codes, 1 the most important.
-    """
+    """A figure: the name of its file without the ending, and what `nica-bench plot` takes."""
 
     kind: str = "scores"
     name: str = "scores"
@@ -61,7 +47,8 @@ class Publication:
         folder: of the published results.
         file: that says what is run.
         title, text: heading of the tables, and what is asked.
-        tables, figures: in their order.
+        tables: the kind of each, and what `nica-bench table` takes as --metric, --by and --threshold.
+        figures: in their order.
         arrays: whether the records' arrays are published with them.
     """
 
@@ -69,7 +56,7 @@ class Publication:
     file: GridFile
     title: str
     text: str = ""
-    tables: tuple[PublishedTable, ...] = (PublishedTable(),)
+    tables: tuple[tuple[str, Query], ...] = (("scores", Query(None, (), 0.95)),)
     figures: tuple[PublishedFigure, ...] = (PublishedFigure(),)
     arrays: bool = False
 
@@ -101,12 +88,11 @@ def read_publication(folder: Path | str) -> Publication:
     )
 
 
-def _table(table: FileTable) -> PublishedTable:
+def _table(table: FileTable) -> tuple[str, Query]:
     table.only(("kind", "metric", "by", "threshold"))
     kind, threshold = table.text("kind") or "scores", table.number("threshold", 0, 1)
     table.made("kind", table_kind, kind)
-    query = Query(table.text("metric"), tuple(table.texts("by")), 0.95 if threshold is None else threshold)
-    return PublishedTable(kind, query)
+    return kind, Query(table.text("metric"), tuple(table.texts("by")), 0.95 if threshold is None else threshold)
 
 
 def _figure(table: FileTable) -> PublishedFigure:

@@ -23,7 +23,7 @@ which every key is explained.
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nica_bench.errors import UsageError, did_you_mean
@@ -79,7 +79,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class GridFile:
-    """A file that says what is run.
+    """A file that says what is run; the defaults are those of a file that says nothing.
 
     Args:
         name: of the file, without its folder and ending.
@@ -90,11 +90,11 @@ class GridFile:
         metrics: to be shown at the end.
     """
 
-    name: str
-    table: FileTable
-    request: Request
-    settings: Settings
-    resources: Resources
+    name: str = ""
+    table: FileTable = field(default_factory=lambda: FileTable("", Lines(""), {}))
+    request: Request = field(default_factory=Request)
+    settings: Settings = Settings()
+    resources: Resources = Resources()
     metrics: tuple[str, ...] = ()
 
 

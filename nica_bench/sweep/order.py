@@ -53,9 +53,9 @@ class Order:
 
 
 def make_order(
-    file: GridFile | None,
-    options: Request,
-    settings: Settings,
+    file: GridFile,
+    options: Request | None = None,
+    settings: Settings | None = None,
     *,
     cluster: str = "local",
     resources: Mapping[str, Any] | None = None,
@@ -65,9 +65,9 @@ def make_order(
     """The order that a file and options give; options take precedence over the file.
 
     Args:
-        file: that says what is run; None without one.
+        file: that says what is run.
         options: what is asked for beside the file.
-        settings: how it is run, file and options together.
+        settings: how it is run, from the options.
         cluster: slurm, local or debug.
         resources: values for `Resources`; None where one was not given.
         limit: most runs; None for any number.
@@ -78,9 +78,10 @@ def make_order(
     """
     if cluster not in CLUSTERS:
         raise UsageError(f"unknown cluster '{cluster}'; {did_you_mean(cluster, CLUSTERS)}")
-    grid = resolve(options, file.request if file is not None else None, limit)
-    common = file.resources if file is not None else Resources()
-    asked = {method: (axis.resources or common).with_values(resources or {}) for method, axis in grid.axes.items()}
+    grid = resolve(options or Request(), file.request, limit)
+    settings = settings.over(file.settings) if settings is not None else file.settings
+    own = {method: axis.resources or file.resources for method, axis in grid.axes.items()}
+    asked = {method: each.with_values(resources or {}) for method, each in own.items()}
     manner = Manner(settings.device or "auto", settings.timeout, bool(settings.compile), settings.jobs, debug)
     return Order(grid, asked, cluster, manner, parse_statuses(settings.retry), bool(settings.force))
 

@@ -60,7 +60,7 @@ def test_grids_are_products_in_the_order_of_the_file(tmp_path):
         memory = "2G"
         """,
     )
-    order = make_order(file, Request(), file.settings)
+    order = make_order(file)
     grid = order.grid
     assert [s.label for s in grid.scenarios[:4]] == [
         "beta-2of10[samples=500]",
@@ -93,7 +93,7 @@ def test_options_take_precedence_over_the_file(tmp_path):
     given = {"conditions": ("6",), "samples": ("300",)}
     options = Request((), (), given, {"gin": {"lr": "0.5"}}, [7], 3)
     file = read(tmp_path, text)
-    order = make_order(file, options, file.settings, resources={"time": 9, "memory": None})
+    order = make_order(file, options, resources={"time": 9, "memory": None})
     grid = order.grid
     assert [s.label for s in grid.scenarios] == ["gauss-2of10[conditions=6,samples=300]"]
     assert [m.label for m in grid.methods] == ["gin[lr=0.5,steps=7]"]
