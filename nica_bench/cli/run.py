@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -15,6 +12,7 @@ from nica_bench.cli.console import Debug, Json, Session, err, say
 from nica_bench.cli.flags import DryRun, GridOptions, RunningOptions, Yes, option
 from nica_bench.cli.outcome import show_outcome
 from nica_bench.cli.progress import reporting, runs_text
+from nica_bench.cli.watching import stoppable
 from nica_bench.errors import UsageError
 from nica_bench.experiments import open_grid_file, read_experiment
 from nica_bench.records.collection import Collection
@@ -66,7 +64,7 @@ def run(
     if dry_run:
         return
     session = context.find_object(Session)
-    with _stoppable(plan), reporting(len(plan.pending), len(grid.scenarios), err) as reporter:
+    with stoppable(lambda interrupted: _kept(plan)), reporting(len(plan.pending), len(grid.scenarios), err) as reporter:
         records = execute(
             plan,
             device=settings.device or "auto",
@@ -109,31 +107,12 @@ def _announce(plan: Plan) -> None:
     for note in plan.notes():
         say(note)
     for (scenario, method), counts in plan.counts().items():
-        skipped = f", {counts.skipped} skipped: {counts.why}" if counts.skipped else ""
-        failed = f", {counts.failed} failed before (--retry failed takes them again)" if counts.failed else ""
-        there = f"{runs_text(counts.runs)}, {counts.cached} there{failed}, {counts.pending} to run{skipped}"
+        why = f"; skipped: {counts.why}" if counts.why else ""
+        there = f"{runs_text(counts.runs)}, {counts.text('there')}, {counts.pending} to run{why}"
         say(f"{scenario.label}  {method.label}: {there}")
 
 
-class _Stopped(BaseException):
-    """SIGTERM arrived."""
-
-
-def _on_term(number: int, frame: FrameType | None) -> None:
-    raise _Stopped
-
-
-@contextlib.contextmanager
-def _stoppable(plan: Plan) -> Iterator[None]:
-    """On Ctrl-C and SIGTERM: say what is kept, and exit as a shell expects."""
-    before = signal.signal(signal.SIGTERM, _on_term)
-    try:
-        yield
-    except (KeyboardInterrupt, _Stopped) as stop:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the message is not to be cut short by a second one
-        keys = {c.spec.key for c in plan.runs}
-        there = len(plan.store.scan(keys).records)
-        say(f"stopped: {there} of {runs_text(len(keys))} are kept; the same command goes on from there")
-        raise typer.Exit(130 if isinstance(stop, KeyboardInterrupt) else 143) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _kept(plan: Plan) -> str:
+    keys = {run.spec.key for run in plan.runs}
+    there = len(plan.store.scan(keys).records)
+    return f"stopped: {there} of {runs_text(len(keys))} are kept; the same command goes on from there"

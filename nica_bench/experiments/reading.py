@@ -1,28 +1,6 @@
-"""Reading what a file expects of its runs, beside the keys of `nica_bench.running.gridfile`.
+"""Reading what a file expects of its runs: title, source and question, [[expect]] and [seen].
 
-```toml
-title = "Five conditions, 100,000 points"
-source = "Sorrenson et al. 2020, section 4.3.1, figures 2 and 6"
-question = "Does GIN recover the latents where the theory's conditions hold?"
-contradicts = "..."                                # optional: what is found here against the source
-scenario = "gauss-2of10[samples=100000]"
-method = ["gin", "raw-x"]
-seeds = "0:10"
-
-[[expect]]
-method = "gin"                                     # one of the methods
-scenario = "gauss-2of10[samples=100000]"           # one of the scenarios, or its index from 0; without: each of them
-quantity = "mcc"                                   # a metric, or what else `nica_bench.stats.quantities` knows
-statistic = "share"                                # over datasets: median, iqm, mean, or share with a threshold
-threshold = 0.95                                   # of a share only: a value from it on counts
-low = 0.5                                          # low or high or both; without, the end of the quantity's range
-why = "..."                                        # where the range comes from
-
-[seen]                                             # optional: what a run gave
-command = "nica-bench run --experiment gin-fig6"
-versions = "nica-bench 0.1.0, torch 2.13.0, CPU"
-result = ["gin: median mcc .990 [.987 .993]"]
-```
+`nica_bench/sweep/example.toml` explains the keys, beside those of `nica_bench.running.gridfile`.
 """
 
 from __future__ import annotations

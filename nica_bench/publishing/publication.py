@@ -1,13 +1,6 @@
 """What a folder publishes: the table [publish] of its sweep.toml.
 
-```toml
-[publish]                                  # each key may be left out
-title = "Easy and medium mixings"          # the file's own title, else the folder's name
-text = "What is asked, in a sentence."
-tables = [{ kind = "scores" }, { kind = "scores", metric = "mcc_within", by = ["mixing", "method"] }]
-figures = [{ kind = "scores" }, { kind = "spectrum", name = "spectrum-gin", method = "gin" }]
-arrays = false                             # true: the records' arrays are published with them
-```
+`nica_bench/sweep/example.toml` explains the keys, each of which may be left out.
 """
 
 from __future__ import annotations

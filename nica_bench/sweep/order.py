@@ -15,7 +15,7 @@ from nica_bench.running.grid import MANY_RUNS, Grid, Request, resolve
 from nica_bench.running.gridfile import GridFile, Settings
 from nica_bench.running.plan import parse_statuses
 from nica_bench.running.resources import Resources
-from nica_bench.running.runner import Plan, make_plan
+from nica_bench.running.runner import Counts, Plan, make_plan
 from nica_bench.sweep.journal import Journal
 from nica_bench.sweep.packing import Costs, pack
 from nica_bench.sweep.sweeping import CLUSTERS, Manner, Sweep
@@ -133,11 +133,7 @@ def _announcement(plan: Plan, on_the_way: int) -> list[str]:
     """What was found and what will be done, in lines for people."""
     counts = plan.counts()
     lines = [f"{m.label} on {s.label}: skipped, {c.why}" for (s, m), c in counts.items() if c.skipped]
-    cached = sum(c.cached for c in counts.values())
-    skipped, failed = len(plan.skipped), len(plan.failed)
-    parts = [f"{cached} there"]
-    parts += [f"{skipped} skipped"] if skipped else []
-    parts += [f"{failed} failed before (--retry failed takes them again)"] if failed else []
-    parts += [f"{on_the_way} in jobs that run already"] if on_the_way else []
-    total = f"{len(plan.runs)} run" + ("" if len(plan.runs) == 1 else "s")
-    return [*lines, f"{total}: {', '.join(parts)}, {len(plan.pending) - on_the_way} to submit"]
+    total = sum(counts.values(), Counts())
+    running = f", {on_the_way} in jobs that run already" if on_the_way else ""
+    number = f"{total.runs} run" + ("" if total.runs == 1 else "s")
+    return [*lines, f"{number}: {total.text('there')}{running}, {total.pending - on_the_way} to submit"]
