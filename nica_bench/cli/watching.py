@@ -7,7 +7,8 @@ import json
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -20,7 +21,7 @@ from nica_bench.records.store import Store
 if TYPE_CHECKING:
     from nica_bench.sweep import Sweep, Tally
 
-__all__ = ["cancel", "clock", "status", "wait", "watching"]
+__all__ = ["cancel", "clock", "status", "stoppable", "wait", "watching"]
 
 _LINE_SECONDS = 10.0
 
@@ -119,37 +120,47 @@ def wait(sweeper: Sweep) -> None:
             shown, before = now, tally
 
 
-@contextlib.contextmanager
-def watching(store: Store) -> Iterator[None]:
-    """Lock a folder for a sweep; on Ctrl-C and SIGTERM say which jobs continue, and exit as a shell expects."""
-    from nica_bench.sweep import Journal
+class _Stopped(BaseException):
+    """SIGTERM was received."""
 
-    journal = Journal(store.folder)
+
+@contextlib.contextmanager
+def stoppable(said: Callable[[bool], str]) -> Iterator[None]:
+    """On Ctrl-C and SIGTERM print a message, and exit as a shell expects.
+
+    Args:
+        said: the function that returns the message; its argument is whether the signal was Ctrl-C.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise _Stopped
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
-        with journal.submitting():
-            yield
+        yield
     except (KeyboardInterrupt, _Stopped) as stopped:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        local = all(array.cluster != "slurm" for array in journal.open_arrays())
-        if local and isinstance(stopped, KeyboardInterrupt):  # a terminal sends Ctrl-C to local jobs too
-            say("stopped: finished runs are kept; the same command resumes")
-        else:
-            say(
-                "stopped waiting: submitted jobs continue and keep their finished runs; the same command waits for "
-                f"them again, `nica-bench cancel --out {store.folder}` cancels them"
-            )
-        raise typer.Exit(130 if isinstance(stopped, KeyboardInterrupt) else 143) from None
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the message
+        interrupted = isinstance(stopped, KeyboardInterrupt)
+        say(said(interrupted))
+        raise typer.Exit(130 if interrupted else 143) from None
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-class _Stopped(BaseException):
-    """SIGTERM was received."""
+def watching(folder: Path) -> AbstractContextManager[None]:
+    """On Ctrl-C and SIGTERM say which jobs of a sweep into a folder continue, and exit as a shell expects."""
+    from nica_bench.sweep import Journal
+
+    def said(interrupted: bool) -> str:
+        local = all(array.cluster != "slurm" for array in Journal(folder).open_arrays())
+        if local and interrupted:  # a terminal sends Ctrl-C to local jobs too
+            return "stopped: finished runs are kept; the same command resumes"
+        return (
+            "stopped waiting: submitted jobs continue and keep their finished runs; the same command waits for them "
+            f"again, `nica-bench cancel --out {folder}` cancels them"
+        )
+
+    return stoppable(said)
 
 
 def _held(reasons: Sequence[str]) -> str:

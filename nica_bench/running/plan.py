@@ -14,8 +14,6 @@ from nica_bench.scenario import Scenario
 __all__ = [
     "Group",
     "Run",
-    "check_names",
-    "fitting",
     "grouped",
     "make_runs",
     "parse_seeds",
@@ -151,31 +149,6 @@ def unfit(method: Method, scenario: Scenario) -> str | None:
     if "n" in method.side_information and scenario.stand_in_latents is None:
         return "it needs the number of latents, which is unknown"
     return method.skip(scenario)
-
-
-def check_names(methods: Iterable[Method], parameters: Iterable[str], flag: str = "") -> None:
-    """Check that every name belongs to one method, and that parameters are given to methods of the run.
-
-    Args:
-        methods: the methods of the run.
-        parameters: the names of methods that parameters are given to.
-        flag: the option with which they are given, for the message.
-
-    Raises:
-        UsageError: if a name belongs to two methods, or to none.
-    """
-    owners: dict[str, type[Method]] = {}
-    for method in methods:
-        if owners.setdefault(method.name, type(method)) is not type(method):
-            raise UsageError(f"two methods are called '{method.name}': give the one in the file another name")
-    for owner in parameters:
-        if owner not in owners:
-            raise UsageError(f"{flag}{owner}.…: '{owner}' is not among the methods; {did_you_mean(owner, owners)}")
-
-
-def fitting(methods: Iterable[Method], scenarios: Sequence[Scenario]) -> list[Method]:
-    """Return the methods that can run on at least one of the scenarios."""
-    return [m for m in methods if any(unfit(m, s) is None for s in scenarios)]
 
 
 def _bytes_of(method: Method, scenario: Scenario) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Container, Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +15,9 @@ from nica_bench.errors import UsageError
 from nica_bench.method import Method
 from nica_bench.records.record import Record, Status
 from nica_bench.records.store import Store
+from nica_bench.running.grid import Grid
 from nica_bench.running.machine import memory_limit, usable_cores
-from nica_bench.running.plan import Group, Run, grouped, make_runs, parse_seeds, pending, unfit
+from nica_bench.running.plan import Group, Run, grouped, pending, unfit
 from nica_bench.running.reporter import Reporter
 from nica_bench.running.work import Setting, failed_record
 from nica_bench.scenario import Scenario
@@ -24,10 +25,42 @@ from nica_bench.scenario import Scenario
 if TYPE_CHECKING:
     from nica_bench.running.pool import Crew
 
-__all__ = ["Plan", "compute", "execute", "make_plan"]
+__all__ = ["Counts", "Plan", "compute", "execute", "make_plan"]
 
 MEMORY_SHARE = 0.5
 """The share of the available memory that all workers together may use by plan."""
+
+
+@dataclass
+class Counts:
+    """The numbers of runs of a method on a scenario, by their state.
+
+    Args:
+        runs: the number of all runs.
+        cached: the number of runs with a record.
+        skipped: the number of runs whose method cannot run on the scenario.
+        failed: the number of runs that failed before and are not repeated.
+        pending: the number of runs to be computed.
+        why: the reason for which runs are skipped.
+    """
+
+    runs: int = 0
+    cached: int = 0
+    skipped: int = 0
+    failed: int = 0
+    pending: int = 0
+    why: str = ""
+
+    def text(self, cached: str) -> str:
+        """Return the numbers of runs that are not computed as text; `cached` is the word for runs with a record."""
+        parts = [f"{self.cached} {cached}"]
+        parts += [f"{self.skipped} skipped"] if self.skipped else []
+        parts += [f"{self.failed} failed before (--retry failed repeats them)"] if self.failed else []
+        return ", ".join(parts)
+
+    def __add__(self, other: Counts) -> Counts:
+        names = ("runs", "cached", "skipped", "failed", "pending")
+        return Counts(*(getattr(self, name) + getattr(other, name) for name in names))
 
 
 @dataclass(frozen=True)
@@ -52,23 +85,44 @@ class Plan:
     broken: dict[Path, str]
     missing: tuple[str, ...] = ()
 
+    def notes(self) -> list[str]:
+        """Return notes on the plan: broken records, and warnings of the scenarios."""
+        lines = [
+            f"broken record {path}: {reason}; it is computed again if it is among the runs"
+            for path, reason in self.broken.items()
+        ]
+        for scenario in dict.fromkeys(run.scenario for run in self.runs):
+            lines += [f"note: {scenario.label}: {warning}" for warning in scenario.warnings()]
+        return lines
 
-def make_plan(
-    scenarios: Sequence[Scenario],
-    methods: Sequence[Method],
-    seeds: Sequence[int] | None,
-    training_seeds: int | None,
-    store: Store,
-    *,
-    retry: set[Status],
-    force: bool,
-    need_files: bool = True,
-) -> Plan:
+    def counts(self, skipped_before: Container[str] = ()) -> dict[tuple[Scenario, Method], Counts]:
+        """Return the numbers of runs of each method on each scenario, in the order of the plan.
+
+        Args:
+            skipped_before: the keys of runs that count as skipped by their record; else they count as cached.
+        """
+        waiting, skipped = set(self.pending), dict(self.skipped)
+        found: dict[tuple[Scenario, Method], Counts] = {}
+        for run in self.runs:
+            counts = found.setdefault((run.scenario, run.method), Counts())
+            counts.runs += 1
+            if run in waiting:
+                counts.pending += 1
+            elif run in skipped or run.spec.key in skipped_before:
+                counts.skipped += 1
+                counts.why = counts.why or skipped.get(run, "")
+            elif run in self.failed:
+                counts.failed += 1
+            else:
+                counts.cached += 1
+        return found
+
+
+def make_plan(grid: Grid, store: Store, *, retry: set[Status], force: bool, need_files: bool = True) -> Plan:
     """Return the plan of a command; nothing is computed.
 
     Args:
-        scenarios, methods, seeds, training_seeds: the runs are all combinations; if seeds or training seeds are None,
-            the defaults of each scenario apply.
+        grid: the scenarios, methods and seeds.
         store: the store of the records.
         retry: the statuses whose runs are repeated.
         force: whether all runs are repeated.
@@ -78,16 +132,7 @@ def make_plan(
         UsageError: if files of a scenario with pending runs are missing; the message names them.
     """
     scan = store.scan()
-    runs = [
-        run
-        for s in scenarios
-        for run in make_runs(
-            [s],
-            methods,
-            parse_seeds(s.default_seeds) if seeds is None else seeds,
-            s.default_training_seeds if training_seeds is None else training_seeds,
-        )
-    ]
+    runs = grid.runs()
     todo = pending(runs, scan.records, retry, force)
     reasons = {(c.scenario, c.method): unfit(c.method, c.scenario) for c in todo}
     skipped = [(c, reason) for c in todo if (reason := reasons[c.scenario, c.method]) is not None]

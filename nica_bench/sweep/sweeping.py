@@ -102,7 +102,7 @@ class Sweep:
             UsageError: if the cluster refuses them.
             NicaBenchError: if they can't be submitted now; those that were go on.
         """
-        setting = Setting(str(self._store.folder), manner.device, manner.compile, tuple(sys.argv), manner.debug)
+        setting = self._setting(manner)
         for run, reason in plan.skipped:
             self._store.write(failed_record(run, Status.SKIPPED, reason, setting, time.time()))
         old = self._store.scan(c.spec.key for batch in batches for job in batch.jobs for c in job).records
@@ -199,9 +199,8 @@ class Sweep:
         )
         self.journal.write(array)
         folder = self.journal.array_folder(array.name)
-        setting = Setting(str(self._store.folder), manner.device, manner.compile, tuple(sys.argv), manner.debug)
         settings: dict[str, Any] = {
-            "setting": setting,
+            "setting": self._setting(manner),
             "modules": _modules(jobs),
             "workers": batch.resources.cpus if cluster == "slurm" else manner.jobs,
             "sharing": batch.resources.groups_per_gpu,
@@ -215,6 +214,9 @@ class Sweep:
             for i, job in enumerate(jobs)
         ]
         self.watch.add(self._submitted(array, made))
+
+    def _setting(self, manner: Manner) -> Setting:
+        return Setting(str(self._store.folder), manner.device, manner.compile, tuple(sys.argv), manner.debug)
 
     def _submitted(self, array: Array, jobs: Sequence[SweepJob]) -> Array:
         """Submit an array, once: where it is not known whether that came through, the cluster is asked before."""

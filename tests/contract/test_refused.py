@@ -61,7 +61,7 @@ def test_one_methods_odd_loss_curve_is_its_own_row_only(tmp_path):
     status = {method: r["status"] for (method, _, _), r in records(tmp_path / "results").items()}
     assert status == {"odd": "error", "pca": "ok"}
     again = nica("run", "-s", "gauss-2of4", *SMALL, "--seeds", "0", *option, cwd=tmp_path)
-    assert "1 failed before (--retry failed takes them again)" in again.stderr
+    assert "1 failed before (--retry failed repeats them)" in again.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the jobs of a kind ask Slurm for, and how runs are packed into them."""
+"""The resources that jobs request from Slurm, and the number of runs per job."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _UNITS = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
 
 
 def parse_time(text: str) -> int:
-    """Minutes from what Slurm takes: `90`, `90:00`, `1:30:00`, `2-12` or `2-12:00:00`; seconds are rounded up.
+    """Return minutes from Slurm notation: `90`, `90:00`, `1:30:00`, `2-12` or `2-12:00:00`; seconds are rounded up.
 
     Raises:
-        UsageError: if it is none of these, or zero.
+        UsageError: if the text has another form, or is zero.
     """
     match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d\d?))?(?::(\d\d?))?", text.strip())
     if match:
@@ -38,10 +38,10 @@ def parse_time(text: str) -> int:
 
 
 def parse_memory(text: str) -> int:
-    """Megabytes from what Slurm takes: `4G`, `500M`, or a number of megabytes.
+    """Return megabytes from a memory in the notation of Slurm: `4G`, `500M`, or a number of megabytes.
 
     Raises:
-        UsageError: if it is none of these, or less than one megabyte.
+        UsageError: if the text has another form, or is less than one megabyte.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", text.strip().upper())
     megabytes = int(float(match[1]) * _UNITS[match[2] or "M"]) if match else 0
@@ -52,22 +52,22 @@ def parse_memory(text: str) -> int:
 
 @dataclass(frozen=True)
 class Resources:
-    """What one job of a kind gets.
+    """The resources of one job.
 
     Args:
-        partition: None is Slurm's default.
-        time: minutes a job runs before it is stopped and queued again.
-        memory: megabytes a job; None is Slurm's default.
-        cpus: cores, and workers where there is no accelerator.
-        gpus: accelerators a job.
-        array_limit: most jobs of an array that run at once.
-        constraint, account, qos: as sbatch takes them.
-        extra: more lines of the sbatch script: `#SBATCH --key=value`, or shell such as `module load`.
-        runs_per_job: most runs in one job.
-        minutes_per_job: most minutes of work in one job, where records tell how long a run takes.
-        groups_per_gpu: groups of replicates that share an accelerator.
-        requeues: how often a job may reach its time limit and go on from there.
-        oom_retries: how often runs that ran out of memory are tried again, with half the group and twice the memory.
+        partition: the partition; None: the default of Slurm.
+        time: the time limit of a job in minutes, after which it is requeued.
+        memory: the memory of a job in megabytes; None: the default of Slurm.
+        cpus: the number of cores, and of workers without an accelerator.
+        gpus: the number of accelerators.
+        array_limit: the largest number of jobs of an array that run at the same time.
+        constraint, account, qos: the options of sbatch.
+        extra: further lines of the sbatch script: `#SBATCH --key=value`, or shell commands such as `module load`.
+        runs_per_job: the largest number of runs in one job.
+        minutes_per_job: the largest work of one job in minutes, if records tell the duration of a run.
+        groups_per_gpu: the number of groups of replicates that share an accelerator.
+        requeues: how many times a job may reach its time limit and resume.
+        oom_retries: how many times runs that were out of memory are repeated, with half the group and twice the memory.
     """
 
     partition: str | None = None
@@ -88,18 +88,18 @@ class Resources:
 
     @classmethod
     def keys(cls) -> list[str]:
-        """Names of all settings."""
+        """Return the names of all settings."""
         return [f.name for f in dataclasses.fields(cls)]
 
     def with_table(self, table: FileTable | None, elsewhere: Mapping[str, str]) -> Self:
-        """These, changed by a table of a file.
+        """Return the resources with the values of a table of a file.
 
         Args:
-            table: of the file; None changes nothing.
-            elsewhere: where other keys of the file stand, by key.
+            table: the table; None: no changes.
+            elsewhere: the places of other keys of the file, by key.
 
         Raises:
-            UsageError: with the line of what is wrong.
+            UsageError: if a value is wrong, with its line.
         """
         if table is None:
             return self
@@ -125,18 +125,18 @@ class Resources:
         return self.with_values(found)
 
     def with_values(self, values: Mapping[str, Any]) -> Self:
-        """These, with other values where they are not None."""
+        """Return the resources with those values that are not None."""
         return dataclasses.replace(self, **{key: value for key, value in values.items() if value is not None})
 
     def larger(self) -> Self:
-        """What runs get that ran out of memory."""
+        """Return the resources of runs that were out of memory."""
         return dataclasses.replace(self, memory=None if self.memory is None else 2 * self.memory)
 
     def sbatch(self, name: str) -> dict[str, Any]:
-        """The parameters of `submitit.SlurmExecutor`.
+        """Return the parameters of `submitit.SlurmExecutor`.
 
         Args:
-            name: of the job, by which Slurm finds it again.
+            name: the name of the job, by which Slurm identifies it.
         """
         flags, shell = {}, []
         for line in self.extra:
@@ -155,7 +155,7 @@ class Resources:
             "constraint": self.constraint,
             "account": self.account,
             "qos": self.qos,
-            "signal_delay_s": min(90, 15 * self.time),  # what a job has to stop in an orderly way
+            "signal_delay_s": min(90, 15 * self.time),  # the time in which a job can save its state
             "additional_parameters": {"requeue": True, **flags},
             # sbatch reads its lines up to the first command
             "setup": sorted(shell, key=lambda line: not line.lstrip().startswith("#SBATCH")) or None,
