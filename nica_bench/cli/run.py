@@ -26,7 +26,7 @@ from nica_bench.records.store import Store
 from nica_bench.registry import make_method, method_file, method_types, scenario_file
 from nica_bench.running.plan import check_names, fitting, parse_seeds, parse_statuses, seeds_text
 from nica_bench.running.runner import Plan, execute, make_plan
-from nica_bench.tables import render, rows_of, scores_table, terminal_table
+from nica_bench.tables import overviews, render, terminal_table
 from nica_bench.training.device import check_device_name
 
 __all__ = ["dotted_parameters", "run", "tell_failures"]
@@ -136,7 +136,7 @@ def run(
             modules=modules,
             reporter=reporter,
         )
-    tables = [scores_table(name, rows) for name, rows in rows_of(records, arrays=lambda r: store.arrays(r.key)).items()]
+    tables = overviews(records, arrays=lambda r: store.arrays(r.key))
     verdicts = judge(wanted, records) if wanted else []
     if json_:
         shown = json.loads(render(tables, "json"))

@@ -21,7 +21,7 @@ from nica_bench.records.record import Record
 from nica_bench.records.store import Store
 from nica_bench.running.plan import Run, parse_statuses
 from nica_bench.running.runner import Plan, make_plan
-from nica_bench.tables import Query, Table, render, rows_of, scores_table, table_kind, terminal_table
+from nica_bench.tables import Query, Table, overviews, render, table_kind, terminal_table
 from nica_bench.training.device import check_device_name
 
 if TYPE_CHECKING:
@@ -273,8 +273,7 @@ def _planned(journal: Any) -> list[str]:
 
 def _tables(store: Store, records: Sequence[Record], metrics: Sequence[str]) -> list[Table]:
     if not metrics or not records:
-        rows = rows_of(records, arrays=lambda r: store.arrays(r.key))
-        return [scores_table(name, found) for name, found in rows.items()]
+        return overviews(records, arrays=lambda r: store.arrays(r.key))
     tables: list[Table] = []
     for metric in metrics:
         try:

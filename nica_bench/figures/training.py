@@ -8,7 +8,6 @@ from matplotlib.lines import Line2D
 from nica_bench.errors import UsageError
 from nica_bench.figures.style import INK, MOST_PANELS, Drawing, Request, few_ticks, panels
 from nica_bench.records.record import Record
-from nica_bench.stats.blocks import dimensions_of
 
 __all__ = ["draw_loss"]
 
@@ -24,7 +23,7 @@ def draw_loss(request: Request) -> Drawing:
             curves = [
                 (record, arrays["loss"])
                 for record in series.records.values()
-                if "loss" in (record.arrays or {}).get("names", ()) and "loss" in (arrays := request.arrays(record))
+                if "loss" in record.array_names and "loss" in (arrays := request.arrays(record))
             ]
             if curves:
                 chosen.append((block, series, curves))
@@ -50,7 +49,7 @@ def draw_loss(request: Request) -> Drawing:
             axes.plot(steps[finite], loss[finite], color=look.colour, alpha=0.7, linewidth=0.9, linestyle=dashes)
             shown.append(loss[finite])
             held_out = record.training.get("heldout_loss")
-            if isinstance(held_out, (int, float)) and (width := dimensions_of(record)) is not None:
+            if isinstance(held_out, (int, float)) and (width := record.n_observed):
                 held_out *= width  # it is kept a dimension, and the curve in all
                 axes.plot(len(loss) * 1.12, held_out, marker="<", color=INK, markersize=5, clip_on=False, alpha=0.8)
                 ends.append(held_out)

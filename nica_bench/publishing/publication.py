@@ -9,7 +9,6 @@ the archive beside: of images, whose table compares the codes of initialisations
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tomllib
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from nica_bench.errors import NicaBenchError, UsageError, did_you_mean
-from nica_bench.files.atomic import reason, sync_folder, temporary
+from nica_bench.files.atomic import reason, write_whole
 from nica_bench.records.collection import Collection, collect
 from nica_bench.records.parquet import PACK_NAME, Pack
 from nica_bench.records.record import Record
@@ -241,7 +240,6 @@ def _several(entry: dict[str, Any], key: str) -> list[str]:
 
 def _write(path: Path, content: bytes) -> None:
     try:
-        os.replace(temporary(path.parent, content), path)
+        write_whole(path, content)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {reason(error)}") from error
-    sync_folder(path.parent)

@@ -133,7 +133,7 @@ _FAILURE_COLUMNS = (
 def command_of(series: Series) -> str:
     """The command that makes the records of a series again, for a shell."""
     seeds = seed_text([seed for seed, _ in series.records])
-    return command_again(series.first.spec, seeds, max(series.training_seeds) + 1)
+    return command_again(series.first, seeds, max(series.training_seeds) + 1)
 
 
 def _reproduce(collection: Collection, query: Query) -> Answer:

@@ -30,7 +30,7 @@ from nica_bench.tables.query import Query, TableKind
 from nica_bench.tables.seconds import mean_seconds, seconds_text
 from nica_bench.tables.table import Column, Row, Table, bracket, number, short
 
-__all__ = ["KIND", "rows_of", "scores_table"]
+__all__ = ["KIND", "overviews", "rows_of", "scores_table"]
 
 Member: TypeAlias = tuple[Block, Series]
 Interval = Callable[..., Estimate]
@@ -62,10 +62,18 @@ def _rows(block: Block, threshold: float, arrays: Arrays | None) -> list[dict[st
     return blind_rows(block, arrays) if block.blind else _overview(block, threshold)
 
 
+def overviews(records: Sequence[Record], threshold: float = 0.95, arrays: Arrays | None = None) -> list[Table]:
+    """The overview of each scenario as a table, with the arguments of `rows_of`."""
+    return [_overview_table(block, threshold, arrays) for block in blocks_of(records)[0]]
+
+
+def _overview_table(block: Block, threshold: float, arrays: Arrays | None) -> Table:
+    rows = _rows(block, threshold, arrays)
+    return blind_table(block.scenario, rows) if block.blind else scores_table(block.scenario, rows, threshold)
+
+
 def scores_table(title: str, rows: Sequence[Row], threshold: float = 0.95) -> Table:
-    """The overview of one scenario, from rows of `rows_of`."""
-    if rows and "bits" in rows[0]:
-        return blind_table(title, rows)
+    """The overview of one scenario whose latents are known, from rows of `rows_of`."""
     share = f">{number(threshold, 2)}"
     columns = (
         Column("method", lambda r: r["method"], right=False),
@@ -93,9 +101,7 @@ def scores_table(title: str, rows: Sequence[Row], threshold: float = 0.95) -> Ta
 def _build(collection: Collection, query: Query) -> tuple[list[Table], list[str]]:
     blocks, notes = blocks_of(collection.records)
     if query.metric is None and not query.by:
-        return [
-            scores_table(b.scenario, _rows(b, query.threshold, collection.arrays), query.threshold) for b in blocks
-        ], notes
+        return [_overview_table(b, query.threshold, collection.arrays) for b in blocks], notes
     wanted = quantity(query.metric or "mcc", collection.records)
     if not any(wanted.of(r) is not None for r in collection.records):
         raise UsageError(f"no record has the metric '{wanted.name}'; choose another with --metric")
