@@ -104,7 +104,7 @@ def simulate(folder: Path, count: int, arrays: int) -> None:
         if number < arrays:
             packed = pack(content | {"importance": rng.random(10)})
             digest = hashlib.sha256(packed).hexdigest()
-            described = ArraysFile(f"{record.key}.npz", len(packed), digest, [*content, "importance"])
+            described = ArraysFile(f"{record.key}.npz", len(packed), digest, (*content, "importance"))
             record = msgspec.structs.replace(record, arrays=described)
             (store.runs / f"{record.key}.npz").write_bytes(packed)
         (store.runs / f"{record.key}.json").write_bytes(encode_record(record))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,8 +52,8 @@ def decode_record(content: bytes) -> Record:
     """The inverse of `encode_record`, which reads records of format 1 too.
 
     Raises:
-        RecordError: if the content is not JSON, its format is newer than `RECORD_FORMAT`, a field is missing, unknown
-            or of a wrong type, or the key is not that of the spec.
+        RecordError: if the content is not JSON, its format is newer than `RECORD_FORMAT`, or a field is missing,
+            unknown or of a wrong type.
     """
     try:
         found = _DECODER.decode(content)
@@ -60,18 +61,16 @@ def decode_record(content: bytes) -> Record:
         raise RecordError(_fault(content, error)) from error
     except (msgspec.DecodeError, RecursionError) as error:
         found = _with_surrogates(content, error)
-    record = found.upgraded() if isinstance(found, RecordFormat1) else found
-    if record.key != record.spec.key:
-        raise RecordError(f"record field 'key': expected the spec's, {record.spec.key}, got {record.key}")
-    return record
+    return found.upgraded() if isinstance(found, RecordFormat1) else found
 
 
-def read_record_file(path: Path, *, arrays: bool = True) -> Record:
-    """A record that was checked against its name and, by their size, its arrays.
+def read_record_file(path: str | Path, *, verify: bool = True) -> Record:
+    """A record that was checked against the name of its file.
 
     Args:
         path: `<key>.json`, with the arrays beside it.
-        arrays: check that the arrays are there; a table of scores can do without.
+        verify: check too that the key is that of the spec, and that the arrays are there, by their size. A run that
+            goes on needs that, and a table of scores does not.
 
     Raises:
         FileNotFoundError: if there is no such record.
@@ -79,18 +78,24 @@ def read_record_file(path: Path, *, arrays: bool = True) -> Record:
         OSError, RecordError: if it is broken.
     """
     try:
-        return _read_once(path, arrays)
+        return _read_once(path, verify)
     except RecordError:
-        with locked(path.parent):  # a run that was being replaced is whole where nobody replaces it
-            return _read_once(path, arrays)
+        with locked(Path(path).parent):  # a run that was being replaced is whole where nobody replaces it
+            return _read_once(path, verify)
 
 
-def _read_once(path: Path, arrays: bool) -> Record:
-    with open(path, "rb") as file:
+def _read_once(path: str | Path, verify: bool) -> Record:
+    with open(path, "rb", buffering=0) as file:
         record = decode_record(file.read())
-    if path.name != record.key + ".json":
+    if os.path.basename(path) != record.key + ".json":
         raise MisnamedError(f"its key is {record.key}, which is not its name")
-    if record.arrays is None or not arrays:
+    return _verified(record, Path(path)) if verify else record
+
+
+def _verified(record: Record, path: Path) -> Record:
+    if record.key != record.spec.key:
+        raise RecordError(f"record field 'key': expected the spec's, {record.spec.key}, got {record.key}")
+    if record.arrays is None:
         return record
     npz = path.with_suffix(".npz")
     if record.arrays.file != npz.name:

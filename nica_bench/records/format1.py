@@ -38,7 +38,7 @@ class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return "".join(letter for letter, given in flags.items() if given)
 
 
-class RecordFormat1(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="format", tag=1):
+class RecordFormat1(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag_field="format", tag=1):
     """A record of format 1, see `nica_bench.records.record.Record`."""
 
     key: str
@@ -46,9 +46,9 @@ class RecordFormat1(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
     status: Status
     told: Told
     message: str
-    notes: list[str]
+    notes: tuple[str, ...]
     kind: Literal[Kind, "floor"]
-    truth: dict[str, Any]
+    truth: msgspec.Raw
     difficulty: dict[str, float | None]
     scores: dict[str, float | None]
     dimensions: dict[str, Count]
@@ -72,7 +72,7 @@ class RecordFormat1(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
             message=self.message,
             notes=self.notes,
             kind=("reference" if "z" in letters else "baseline") if self.kind == "floor" else self.kind,
-            truth=self.truth,
+            truth_text=self.truth,
             difficulty=self.difficulty,
             scores=self.scores,
             dimensions=self.dimensions,

@@ -92,7 +92,7 @@ def table_of(rows: Iterable[Row]) -> pa.Table:
 
     found = []
     for record, archive, offset in rows:
-        values = {name: getattr(record, name) for name in record.__struct_fields__}
+        values = {f.encode_name: getattr(record, f.name) for f in msgspec.structs.fields(Record)}
         made = values["provenance"] = dict(record.provenance)
         values |= {name: made.pop(name) for name in _TIMES if isinstance(made.get(name), str)}
         values |= {name: getattr(record.spec, name) for name in RunSpec.__struct_fields__}
@@ -225,14 +225,14 @@ class Pack:
     def _records(self, group: int) -> Iterator[Record]:
         """The records of a row group; that they are those of their keys was checked before they were packed."""
         kind: type[Record | RecordFormat1] = RecordFormat1 if int(self._metadata.get(RECORD_KEY, b"1")) == 1 else Record
-        names = [name for name in kind.__struct_fields__ if name != "spec"]
+        names = [name for name in kind.__struct_encode_fields__ if name != "spec"]
         columns = dict(zip((*names, *_SPEC, *_TIMES), self._columns(group, *names, *_SPEC, *_TIMES), strict=True))
         columns["spec"] = list(map(RunSpec, *(columns[name] for name in _SPEC)))
         columns["provenance"] = [
             made | {name: time for name, time in zip(_TIMES, times, strict=True) if time is not None}
             for made, *times in zip(columns["provenance"], *(columns[name] for name in _TIMES), strict=True)
         ]
-        for fields in zip(*(columns[name] for name in kind.__struct_fields__), strict=True):
+        for fields in zip(*(columns[name] for name in kind.__struct_encode_fields__), strict=True):
             made: Record | RecordFormat1 = kind(*fields)
             yield made.upgraded() if isinstance(made, RecordFormat1) else made
 
@@ -257,6 +257,8 @@ class Pack:
             known = [self._value(name, text, kind) for text in coded.dictionary.to_pylist()]
             return [known[i] for i in coded.indices.to_pylist()]
         found: list[Any] = column.to_pylist()
+        if kind is msgspec.Raw:
+            return list(map(msgspec.Raw, found))
         # One call is many times faster than one per record.
         return found if kind is None else list(msgspec.json.decode(f"[{','.join(found)}]", type=list[kind]))
 

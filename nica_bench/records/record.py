@@ -34,7 +34,7 @@ class Status(StrEnum):
     KILLED = "killed"
 
 
-class ArraysFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ArraysFile(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """The file of arrays beside a record.
 
     Args:
@@ -47,10 +47,19 @@ class ArraysFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file: Name
     bytes: Count
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
-    names: list[str]
+    names: tuple[str, ...]
 
 
-class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="format", tag=RECORD_FORMAT):
+class Record(
+    msgspec.Struct,
+    frozen=True,
+    eq=False,
+    gc=False,
+    forbid_unknown_fields=True,
+    tag_field="format",
+    tag=RECORD_FORMAT,
+    rename={"truth_text": "truth"},
+):
     """Outcome of one run. Make one with `Record.make`, which checks and converts; read one with `decode_record`.
 
     Args:
@@ -65,7 +74,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         message: why the status is not ok; empty otherwise.
         notes: remarks on the outcome that do not change its status.
         kind: of the method.
-        truth: what the scenario drew.
+        truth_text: what the scenario drew, as JSON text; `truth` has it parsed.
         difficulty: measures of the mixing, by name.
         scores: metrics by name, finite numbers, or None for one that is not applicable.
         dimensions: estimates of the number of latents by rule.
@@ -83,9 +92,9 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     n_observed: Count
     image_shape: tuple[int, int, int] | None
     message: str = ""
-    notes: list[str] = []
+    notes: tuple[str, ...] = ()
     kind: Kind = "method"
-    truth: dict[str, Any] = {}
+    truth_text: msgspec.Raw = msgspec.Raw(b"{}")
     difficulty: dict[str, float | None] = {}
     scores: dict[str, float | None] = {}
     dimensions: dict[str, Count] = {}
@@ -120,6 +129,18 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
             raise RecordError(f"record: {error}") from error
 
     @property
+    def truth(self) -> dict[str, Any]:
+        """What the scenario drew, parsed at each call: few readers ask, and it is the longest part of many records.
+
+        Raises:
+            RecordError: if it is no object.
+        """
+        try:
+            return msgspec.json.decode(self.truth_text, type=dict[str, Any])
+        except msgspec.ValidationError as error:
+            raise RecordError(f"record field 'truth': {error}") from error
+
+    @property
     def labelled(self) -> bool:
         """Whether the latents of the data are known."""
         return self.n_latents is not None
@@ -131,7 +152,13 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON values, with its format number."""
-        return dict(msgspec.to_builtins(self))
+        return msgspec.json.decode(msgspec.json.encode(self), type=dict[str, Any])
+
+    def __eq__(self, other: object) -> bool:
+        return self.to_json() == other.to_json() if isinstance(other, Record) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.key)
 
 
 def _finite(value: Any) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import cached_property
 from typing import Annotated, Any
 
 import msgspec
@@ -27,7 +26,7 @@ class RecordError(NicaBenchError):
 
 
 class RunSpec(
-    msgspec.Struct, frozen=True, eq=False, dict=True, forbid_unknown_fields=True, rename={"training_seed": "init"}
+    msgspec.Struct, frozen=True, eq=False, gc=False, forbid_unknown_fields=True, rename={"training_seed": "init"}
 ):
     """One run: everything that its numbers depend on. Two specs are equal where their keys are.
 
@@ -88,7 +87,7 @@ class RunSpec(
                     raise RecordError(f"parameter '{name}': expected a finite JSON value, got {value!r}") from error
             raise RecordError(f"a run's description is made of JSON values: {error}") from error
 
-    @cached_property
+    @property
     def key(self) -> str:
         """SHA-256 of the canonical text, 64 hexadecimal digits."""
         return hashlib.sha256(self.canonical().encode()).hexdigest()

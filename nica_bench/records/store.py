@@ -145,7 +145,7 @@ class Store:
         described = None
         if packed:
             digest = hashlib.sha256(packed).hexdigest()
-            described = ArraysFile(npz.name, len(packed), digest, list(arrays or ()))
+            described = ArraysFile(npz.name, len(packed), digest, tuple(arrays or ()))
         record = msgspec.structs.replace(record, arrays=described)
         self.put(record, packed, weights)
         return record
