@@ -113,7 +113,7 @@ def _fault(content: bytes, error: msgspec.ValidationError) -> str:
     """Why a file of JSON is no record, for people."""
     try:
         number = msgspec.json.decode(content, type=_Head).format
-    except msgspec.ValidationError:
+    except (msgspec.MsgspecError, RecursionError):
         return f"record: {error}"
     if number > RECORD_FORMAT:
         return f"record has format {number}, this nica-bench reads {RECORD_FORMAT}: update nica-bench"

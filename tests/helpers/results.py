@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import numpy as np
 
 from nica_bench.records.record import Record, RunSpec
@@ -49,6 +50,14 @@ def record(
         },
     }  # fmt: skip
     return Record.make(**{**fields, **changes})
+
+
+def changed(made, **fields):
+    """A record with other fields, or with other fields of its spec, whose key it then has."""
+    in_spec = {name: fields.pop(name) for name in RunSpec.__struct_fields__ if name in fields}
+    values = {name: getattr(made, name) for name in Record.__struct_fields__ if name not in ("key", "truth_text")}
+    values |= {"truth": made.truth, "spec": msgspec.structs.replace(made.spec, **in_spec), **fields}
+    return Record.make(**values)
 
 
 def arrays(method, seed, mcc, conditions=3):

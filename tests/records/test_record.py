@@ -7,7 +7,6 @@ import json
 import math
 import pickle
 
-import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -183,7 +182,6 @@ def test_json_round_trip(record):
     assert again.truth == record.truth
     assert again.spec.scenario_label == record.spec.scenario_label
     assert pickle.loads(pickle.dumps(record)) == record
-    assert msgspec.convert(record.to_json(), Record).scores == record.scores
 
 
 def test_numpy_values_are_converted():
@@ -264,7 +262,10 @@ def test_a_record_shares_nothing_with_what_it_was_made_of():
         ({"dimensions": {"knee": 2.5}}, r"Expected `int`, got `float` - at `\$\.dimensions"),
         ({"training": {"f": print}}, "expected JSON values, but objects of type builtin_function_or_method are none"),
         ({"arrays": {"file": "a.npz"}}, r"missing required field `bytes` - at `\$\.arrays`"),
-        ({"arrays": {"file": "a", "bytes": 1, "sha256": "0", "names": []}}, r"matching regex .* at `\$\.arrays\.sha256"),
+        (
+            {"arrays": {"file": "a", "bytes": 1, "sha256": "0", "names": []}},
+            r"matching regex .* at `\$\.arrays\.sha256",
+        ),
         ({"colour": "red"}, "unknown field `colour`"),
     ],
 )
@@ -308,13 +309,15 @@ def test_what_is_no_object_is_no_record(text):
         decode_record(text.encode())
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"format": 2', "[" * 100_000, "\xff"])
+@pytest.mark.parametrize("text", ["", "{", '{"format": 2', '{"format": 2, "training": {"a": ' + "[" * 100_000, "\xff"])
 def test_what_is_cut_off_is_named_so(text):
     with pytest.raises(RecordError, match="not JSON, or cut off"):
         decode_record(text.encode("latin-1"))
 
 
-@pytest.mark.parametrize("name", ["key", "spec", "status", "side_information", "n_latents", "n_observed", "image_shape"])
+@pytest.mark.parametrize(
+    "name", ["key", "spec", "status", "side_information", "n_latents", "n_observed", "image_shape"]
+)
 def test_a_missing_field_is_named(name):
     with pytest.raises(RecordError, match=f"missing required field `{name}`"):
         decoded(**{name: None})

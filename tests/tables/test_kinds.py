@@ -22,7 +22,7 @@ def test_methods_then_floors_then_bounds_each_by_median():
     median = median_interval(list(scores_of("gin", range(8)).values()))
     assert (gin["mcc"], gin["mcc_low"], gin["mcc_high"]) == (median.value, median.low, median.high)
     baseline = rows[3]["mcc"]
-    assert (gin["baseline"], gin["floor_method"]) == (baseline, "raw-x")
+    assert (gin["baseline"], gin["baseline_method"]) == (baseline, "raw-x")
     assert gin["mcc_adjusted"] == pytest.approx((median.value - baseline) / (1 - baseline))
     assert rows[3]["mcc_adjusted"] == 0
     assert gin["best"]
