@@ -20,6 +20,7 @@ __all__ = [
     "is_temporary",
     "locked",
     "put_in_place",
+    "read_whole",
     "reason",
     "remove_stale",
     "sync_folder",
@@ -29,6 +30,7 @@ __all__ = [
 
 _PREFIX = ".tmp-"
 _STALE_SECONDS = 3600.0
+_READ = 1 << 16  # bytes; most records take one call
 
 
 def temporary(folder: Path, data: bytes) -> Path:
@@ -76,6 +78,18 @@ def write_whole(path: Path, data: bytes) -> None:
         OSError: if it cannot be written; what was there before is left as it was.
     """
     put_in_place(temporary(path.parent, data), path)
+
+
+def read_whole(path: str | Path) -> bytes:
+    """The content of a file: `open` takes longer than reading a record does. Raises OSError as it does."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        parts = [os.read(number, _READ)]
+        while len(parts[-1]) == _READ:
+            parts.append(os.read(number, _READ))
+    finally:
+        os.close(number)
+    return b"".join(parts)
 
 
 def sync_folder(folder: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from nica_bench.files.atomic import read_whole
 from nica_bench.records.collection import open_source
 from nica_bench.records.folder import RECORD_NAME, list_runs
 from nica_bench.records.parquet import Outline, Pack
@@ -54,8 +55,7 @@ def outlines(store: Store | Pack) -> Iterator[Outline]:
         if not RECORD_NAME.fullmatch(name):
             continue
         try:
-            with open(f"{folder}/{name}", "rb", buffering=0) as file:
-                head = decoder.decode(file.read())
+            head = decoder.decode(read_whole(f"{folder}/{name}"))
         except (OSError, msgspec.MsgspecError, RecursionError):  # replaced at this moment, or none
             continue
         own.add(key)

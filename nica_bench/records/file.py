@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from nica_bench.files.atomic import locked
+from nica_bench.files.atomic import locked, read_whole
 from nica_bench.records.format1 import RecordFormat1
 from nica_bench.records.plain import json_bytes
 from nica_bench.records.record import RECORD_FORMAT, Record
@@ -85,8 +85,7 @@ def read_record_file(path: str | Path, *, verify: bool = True) -> Record:
 
 
 def _read_once(path: str | Path, verify: bool) -> Record:
-    with open(path, "rb", buffering=0) as file:
-        record = decode_record(file.read())
+    record = decode_record(read_whole(path))
     if os.path.basename(path) != record.key + ".json":
         raise MisnamedError(f"its key is {record.key}, which is not its name")
     return _verified(record, Path(path)) if verify else record
