@@ -247,7 +247,7 @@ class Pack:
         try:
             table = self._file.read_row_group(group, columns=list(names), use_threads=False)
             return [self._values(name, table.column(name)) for name in names]
-        except (OSError, pa.ArrowException, KeyError, ValueError, msgspec.MsgspecError) as error:
+        except (OSError, pa.ArrowException, KeyError, TypeError, ValueError, msgspec.MsgspecError) as error:
             raise UsageError(f"{self.path} is damaged: {_reason(error)}") from error
 
     def _values(self, name: str, column: pa.ChunkedArray) -> list[Any]:

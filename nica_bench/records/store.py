@@ -190,15 +190,19 @@ class Store:
 
     def read(self, key: str) -> Record:
         """The record of a run. Raises StoreError where there is none or it is broken."""
+        return self._found(key)[0]
+
+    def _found(self, key: str) -> tuple[Record, Pack | None]:
+        """The record of a run, and the file of packed ones that it is from, None where it has a file of its own."""
         path = self._path(key)
         try:
-            return read_record_file(path)
+            return read_record_file(path), None
         except FileNotFoundError:
             packed = self.pack
             record = packed.read(key) if packed else None
             if record is None:
                 raise StoreError(f"{path} does not exist") from None
-            return record
+            return record, packed
         except (OSError, RecordError) as error:
             raise StoreError(f"{path} is broken: {reason(error)}") from error
 
@@ -220,12 +224,12 @@ class Store:
         Raises:
             StoreError: if the run is missing or broken, or its arrays are not those that its record describes.
         """
-        record = self.read(key)
+        record, pack = self._found(key)
         if record.arrays is None:
             return record, None
         path = self._path(key, ".npz")
         try:
-            if not self._path(key).exists() and (pack := self.pack) is not None:
+            if pack is not None:
                 return record, pack.packed_arrays(key)
             packed = path.read_bytes()
             if self.read(key).arrays != record.arrays:  # the run was replaced meanwhile
