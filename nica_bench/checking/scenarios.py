@@ -13,7 +13,8 @@ from nica_bench.checking.randomness import GlobalRandomness
 from nica_bench.dataset import Dataset
 from nica_bench.latents import FAMILIES
 from nica_bench.parameters import Range, parameters_of
-from nica_bench.records.fields import RecordError, lenient
+from nica_bench.records.plain import plain
+from nica_bench.records.spec import RecordError
 from nica_bench.scenario import Scenario
 
 __all__ = ["check_scenario"]
@@ -146,7 +147,7 @@ def _facts(checks: Checks, scenario: Scenario, data: Dataset) -> None:
     name = type(scenario).__name__
     for what, value in (("truth", data.truth), ("difficulty", data.difficulty)):
         try:
-            lenient(value, what)
+            plain(value, what)
             said = ""
         except RecordError as error:
             said = str(error)

@@ -267,9 +267,9 @@ def show(
             rows.append([name, f"{value:.4g}" if isinstance(value, float) else str(value)])
     source = record.provenance
     rows += [[name, str(source[name])] for name in ("host", "cpu", "device", "python", "ended") if name in source]
-    rows.append(["arrays", ", ".join(record.arrays["names"]) if record.arrays else "none"])
+    rows.append(["arrays", ", ".join(record.arrays.names) if record.arrays else "none"])
     listing(rows)
     command = command_again(
-        spec, str(spec.seed), spec.training_seed + 1, "--force", made_by=record.provenance.get("command")
+        record, str(spec.seed), spec.training_seed + 1, "--force", made_by=record.provenance.get("command")
     )
     typer.echo(f"\n# reproduces it:\n{command}")

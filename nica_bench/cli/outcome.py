@@ -16,7 +16,7 @@ from nica_bench.records.collection import Collection
 from nica_bench.records.record import Record, Status
 from nica_bench.records.store import Store
 from nica_bench.running.plan import seeds_text
-from nica_bench.tables import Query, Table, render, rows_of, scores_table, shared_legends, table_kind, terminal_table
+from nica_bench.tables import Query, Table, overviews, render, shared_legends, table_kind, terminal_table
 
 __all__ = ["show_outcome", "tell_failures"]
 
@@ -64,8 +64,7 @@ def _tables(store: Store, records: Sequence[Record], metrics: Sequence[str]) -> 
             tables += table_kind("scores").build(Collection(tuple(records)), Query(metric, (), 0.95))[0]
         except UsageError as error:  # what was computed is shown all the same
             say(f"note: no table of {metric}: {error}")
-    rows = rows_of(records, arrays=lambda r: store.arrays(r.key)) if not tables else {}
-    return tables or [scores_table(name, found) for name, found in rows.items()]
+    return tables or overviews(records, arrays=lambda r: store.arrays(r.key))
 
 
 def tell_failures(records: Sequence[Record]) -> bool:

@@ -223,7 +223,7 @@ def _one(request: Request, names: set[str]) -> tuple[Block, Series]:
         found: list[tuple[bool, float, Series]] = []
         for series in block.series:
             values = list(results[series.method].by_dataset().values())
-            has = any(names <= set((r.arrays or {}).get("names", ())) for _, r in representatives(series, wanted))
+            has = any(names <= r.array_names for _, r in representatives(series, wanted))
             if has and values:
                 median = float(np.median(values))
                 found.append((not series.is_method, median if wanted.higher_is_better is False else -median, series))

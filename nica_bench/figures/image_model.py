@@ -122,7 +122,7 @@ def fits_to_draw(block: Block, arrays: Callable[[Record], Mapping[str, NDArray[A
 
 
 def _has_moments(record: Record) -> bool:
-    return {"class_means", "example_x"} <= set((record.arrays or {}).get("names", ()))
+    return {"class_means", "example_x"} <= record.array_names
 
 
 def _ranks_by_std(arrays: Mapping[str, NDArray[Any]]) -> bool:

@@ -151,7 +151,7 @@ def _with_arrays(request: Request, name: str, wanted: Any, *others: str) -> list
                 for _, record in sorted(series.records.items())
                 if record.status is Status.OK
                 and wanted(record)
-                and {name, *others} <= set((record.arrays or {}).get("names", ()))
+                and {name, *others} <= record.array_names
                 and name in (arrays := request.arrays(record))
             ]
             if found:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from nica_bench.errors import UsageError
 from nica_bench.figures.style import INK, MOST_PANELS, Drawing, Request, few_ticks, panels
 from nica_bench.records.record import Record
-from nica_bench.stats.blocks import dimensions_of
 
 __all__ = ["draw_loss"]
 
@@ -28,7 +27,7 @@ def draw_loss(request: Request) -> Drawing:
             curves = [
                 (record, arrays["loss"], _dimensions(record, arrays))
                 for record in series.records.values()
-                if "loss" in (record.arrays or {}).get("names", ()) and "loss" in (arrays := request.arrays(record))
+                if "loss" in record.array_names and "loss" in (arrays := request.arrays(record))
             ]
             if curves:
                 chosen.append((block, series, curves))
@@ -84,6 +83,7 @@ def draw_loss(request: Request) -> Drawing:
 
 
 def _dimensions(record: Record, arrays: Mapping[str, NDArray[Any]]) -> int | None:
-    """Return the number of observed dimensions of a record, which for images is that of its stored examples."""
-    known = dimensions_of(record)
-    return int(arrays["example_x"].shape[1]) if known is None and "example_x" in arrays else known
+    """Return the number of observed dimensions of a record, which its stored images have if the record lacks it."""
+    if record.n_observed:
+        return record.n_observed
+    return int(arrays["example_x"].shape[1]) if "example_x" in arrays else None

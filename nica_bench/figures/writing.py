@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from nica_bench.errors import NicaBenchError
 from nica_bench.figures.kinds import FIGURE_KINDS
 from nica_bench.figures.saving import save_figure
+from nica_bench.files.atomic import put_in_place
 from nica_bench.records.collection import Collection
 from nica_bench.stats import blocks_of
 
@@ -48,7 +48,7 @@ def write_figures(collection: Collection, folder: Path, kinds: Iterable[str]) ->
         try:
             folder.mkdir(parents=True, exist_ok=True)
             notes += save_figure(FIGURE_KINDS[kind], collection, hidden)
-            os.replace(hidden, folder / f"{kind}.png")
+            put_in_place(hidden, folder / f"{kind}.png")
         except NicaBenchError as error:
             failed.setdefault(str(error), []).append(kind)
         except Exception as error:  # the records are there, and the figure can be drawn later

@@ -19,7 +19,6 @@ from nica_bench.program import Program
 from nica_bench.records.collection import Collection
 from nica_bench.records.record import Record
 from nica_bench.records.store import StoreError
-from nica_bench.registry import make_scenario
 from nica_bench.stats import Block
 from nica_bench.tables.table import number
 
@@ -64,10 +63,7 @@ def explorer(collection: Collection, block: Block, place: int, room: int) -> tup
 
 
 def _of_images(block: Block) -> bool:
-    try:
-        return make_scenario(block.spec.scenario_label).image_shape is not None
-    except UsageError:  # the scenario is not installed
-        return any(r.truth.get("images") for s in block.series for r in s.records.values())
+    return block.series[0].first.image_shape is not None
 
 
 def _arrays(collection: Collection, record: Record) -> Mapping[str, NDArray[Any]]:

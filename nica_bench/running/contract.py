@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from nica_bench.dataset import Split
 from nica_bench.errors import ContractError
 from nica_bench.method import Fitted, Method
-from nica_bench.records.fields import RecordError, lenient
+from nica_bench.records.plain import plain
+from nica_bench.records.spec import RecordError
 
 __all__ = ["checked_codes", "checked_facts", "checked_fits", "checked_history", "checked_ranking"]
 
@@ -101,7 +102,7 @@ def checked_facts(method: Method, fitted: Fitted) -> tuple[dict[str, Any], NDArr
     if loss is not None and (isinstance(loss, bool) or not isinstance(loss, (int, float, np.integer, np.floating))):
         raise ContractError(f"{method.name}: heldout_loss is a number or None, got {type(loss).__name__}")
     try:
-        facts = lenient(fitted.training, "training")
+        facts = plain(dict(fitted.training), "training")
     except RecordError as error:
         raise ContractError(f"{method.name}: {error}") from error
     curve = None if fitted.loss_curve is None else _real(method, "loss_curve", fitted.loss_curve)

@@ -11,19 +11,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from nica_bench.dataset import Dataset
 from nica_bench.files.tensors import read_metadata
 from nica_bench.method import FitSession, Fitted, Interrupted, Progress
-from nica_bench.metrics import METRICS, Sample, Scores, score
 from nica_bench.records.provenance import peak_memory_bytes, provenance
 from nica_bench.records.record import Record, Status
 from nica_bench.records.store import Store
-from nica_bench.running.contract import checked_codes, checked_facts, checked_fits, checked_history, checked_ranking
-from nica_bench.running.images import ROWS, score_without_latents, some_rows
+from nica_bench.running.contract import checked_fits
 from nica_bench.running.plan import Group, Run
+from nica_bench.running.scoring import checked_output, outcome_of, score_output
 from nica_bench.scenario import Scenario
 from nica_bench.seeds import Streams
 
@@ -31,8 +29,6 @@ __all__ = ["Setting", "failed_record", "run_group"]
 
 Arrays = dict[str, NDArray[Any]]
 
-KEPT_CODES = 500
-"""The number of test codes in the arrays of a record, for figures."""
 KEPT_VALUES = 20_000_000
 """The number of training values in the cache of datasets: 40 artificial datasets, or one of images."""
 
@@ -69,11 +65,15 @@ def _dataset(scenario: Scenario, seed: int) -> Dataset:
 
 
 def failed_record(run: Run, status: Status, message: str, setting: Setting, started: float) -> Record:
-    """Return the record of a failed run."""
-    return Record(
+    """The record of a run that failed; what its data would have been is known from the scenario."""
+    scenario = run.scenario
+    return Record.make(
         spec=run.spec,
         status=status,
         side_information=run.method.side_information,
+        n_latents=scenario.n_latents,
+        n_observed=scenario.n_observed,
+        image_shape=scenario.image_shape,
         message=message or status.value,
         kind=run.method.kind(),
         cost={"wall_seconds": time.time() - started},
@@ -207,83 +207,27 @@ def _scored(
     setting: Setting,
     started: float,
 ) -> tuple[Record, Arrays]:
-    """Return the record of a fit and its arrays: encode, check the values, and score."""
+    """The record of a fit, and its arrays."""
     method = run.method
-    unlabelled = data.n_latents is None
-    test_split = some_rows(data.test, ROWS) if unlabelled else data.test
-    test = checked_codes(method, fitted, test_split, "test")
-    width = test.shape[1]
-    importance = checked_ranking(method, "importance", fitted.importance, width)
-    rankings = {name: checked_ranking(method, name, values, width) for name, values in fitted.rankings.items()}
-    facts, curve = checked_facts(method, fitted)
-    streams = Streams.of_fit(run.seed, run.training_seed)
-    values: dict[str, float | None]
-    finite, varying = bool(np.isfinite(test).all()), bool((test.max(0) > test.min(0)).any())
-    if unlabelled:
-        scores, classes, said, arrays = score_without_latents(
-            method, data, fitted, importance, test_split, test, streams
-        )
-        # metrics that need latents are not applicable: None, which is neither a failure nor 0
-        values = {**{m.name: None for m in METRICS.values() if m.needs_latents}, **scores.values, **classes}
-    else:
-        scores, validation, arrays = _against_latents(run, data, fitted, importance, test, streams)
-        values, said = dict(scores.values), []
-        finite = finite and bool(np.isfinite(validation).all())
-        varying = not scores.correlation.size or bool(scores.correlation.any())
-    status, message = Status.OK, ""
-    if fitted.diverged is not None:
-        status, message = Status.DIVERGED, fitted.diverged
-    elif not finite:
-        bad = int((~np.isfinite(test)).sum())
-        status, message = Status.ERROR, f"{bad} of {test.size} test codes are not finite"
-    elif not varying:
-        status, message = Status.ERROR, "all codes are constant"
-    record = Record(
+    output = checked_output(method, data, fitted)
+    scores = score_output(run, data, fitted, output)
+    status, message = outcome_of(fitted, output, scores)
+    record = Record.make(
         spec=run.spec,
         status=status,
         side_information=method.side_information,
+        n_latents=data.n_latents,
+        n_observed=data.n_observed,
+        image_shape=data.image_shape,
         message=message,
-        notes=[*scores.notes, *said, *notes],
+        notes=[*scores.notes, *notes],
         kind=method.kind(),
         truth={**data.truth, "equivalence": run.scenario.equivalence},
         difficulty=dict(data.difficulty),
-        scores=values,
+        scores=scores.values,
         dimensions=scores.dimensions,
-        training=facts,
+        training=output.facts,
         cost=cost,
         provenance=provenance(setting.command, setting.device, setting.threads if method.large else 1, started),
     )
-    if not unlabelled:  # for images the leading codes are stored instead, see nica_bench/running/images.py
-        arrays |= {"codes": test[:KEPT_CODES], "u": test_split.u[:KEPT_CODES]}
-    arrays |= {
-        "importance": importance,
-        **{f"ranking_{name}": values for name, values in rankings.items()},
-    }
-    if curve is not None:
-        arrays["loss"] = curve
-    arrays |= {f"history_{name}": values for name, values in checked_history(method, fitted).items()}
-    return record, arrays
-
-
-def _against_latents(
-    run: Run, data: Dataset, fitted: Fitted, importance: NDArray[Any], test: NDArray[Any], streams: Streams
-) -> tuple[Scores, NDArray[Any], Arrays]:
-    """Return the scores of codes on data with known latents, the validation codes, and arrays for the record."""
-    method, z, validation_z = run.method, data.test.z, data.validation.z
-    assert z is not None, "checked by the caller"
-    assert validation_z is not None, "all splits have latents or none"
-    validation = checked_codes(method, fitted, data.validation, "validation")
-    scores = score(
-        Sample(validation_z, validation, data.validation.u),
-        Sample(z, test, data.test.u),
-        importance,
-        streams.numpy("evaluation"),
-        knows_dimension="n" in method.side_information,
-    )
-    arrays = {
-        "correlation": scores.correlation,
-        "slopes": scores.slopes,
-        "assignment": np.array([scores.assignment.codes, scores.assignment.signs]),
-        "z": z[:KEPT_CODES],
-    }
-    return scores, validation, arrays
+    return record, scores.arrays | output.arrays

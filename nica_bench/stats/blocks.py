@@ -22,7 +22,7 @@ from nica_bench.stats.outcomes import Baseline, Outcomes
 from nica_bench.stats.quantities import Quantity
 from nica_bench.stats.series import Run, Series, labelled
 
-__all__ = ["Block", "blocks_of", "dimensions_of", "in_order", "latents_of", "seed_text"]
+__all__ = ["Block", "blocks_of", "in_order", "seed_text"]
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,13 @@ class Block:
 
     @property
     def unlabelled(self) -> bool:
-        """Whether the true latents of the scenario are unknown, by its finished records."""
-        done = [r for s in self.series for r in s.records.values() if r.status is Status.OK]
-        return bool(done) and all(r.scores.get("mcc") is None for r in done)
+        """Whether the true latents of the scenario are unknown."""
+        return not any(r.labelled for s in self.series for r in s.records.values())
 
     @property
     def n_latents(self) -> int | None:
-        """The true number of latents; None if the records do not say."""
-        return latents_of(self.series[0].first)
+        """The true number of latents; None if it is unknown."""
+        return self.series[0].first.n_latents or None
 
     def results(self, quantity: Quantity) -> dict[str, Outcomes]:
         """Return a quantity of every series on all datasets of the scenario, by the label of the method."""
@@ -199,21 +198,6 @@ def _asked(records: Iterable[Record]) -> tuple[list[Record], list[str]]:
         others = f" and {len(more)} more" if more else ""
         notes.append(f"{method} was not run on {first}{others}: {message}")
     return kept, notes
-
-
-def latents_of(record: Record) -> int | None:
-    """Return the true number of latents, n in the name `<family>-<n>of<D>`; None for any other name."""
-    match = _SIZED.fullmatch(record.spec.scenario)
-    return int(match["n"]) if match else None
-
-
-def dimensions_of(record: Record) -> int | None:
-    """Return the number of observed dimensions, D in the name `<family>-<n>of<D>`; None for any other name."""
-    match = _SIZED.fullmatch(record.spec.scenario)
-    return int(match["D"]) if match else None
-
-
-_SIZED = re.compile(r".+-(?P<n>\d+)of(?P<D>\d+)")
 
 
 def seed_text(seeds: Sequence[int]) -> str:

@@ -19,7 +19,7 @@ __all__ = ["KIND", "command_of"]
 def command_of(series: Series) -> str:
     """Return the shell command that computes the records of a series."""
     seeds = seed_text([seed for seed, _ in series.records])
-    return command_again(series.first.spec, seeds, max(series.training_seeds) + 1)
+    return command_again(series.first, seeds, max(series.training_seeds) + 1)
 
 
 def _build(collection: Collection, query: Query) -> tuple[list[Table], list[str]]:

@@ -17,7 +17,7 @@ from nica_bench.tables.seconds import TIME, mean_seconds
 from nica_bench.tables.table import Column, Row, Table, bracket_of, number, short
 from nica_bench.tables.unlabelled import Arrays, unlabelled_rows, unlabelled_table
 
-__all__ = ["KIND", "rows_of", "scores_table"]
+__all__ = ["KIND", "overviews", "rows_of", "scores_table"]
 
 COLUMNS = (
     Column("method", lambda r: r["method"], right=False),
@@ -51,10 +51,20 @@ def rows_of(
     return {block.scenario: _rows(block, threshold, arrays) for block in blocks}
 
 
+def overviews(records: Sequence[Record], threshold: float = 0.95, arrays: Arrays | None = None) -> list[Table]:
+    """Return the overview of each scenario as a table; the arguments are those of `rows_of`."""
+    return [_table(block, threshold, arrays) for block in blocks_of(records)[0]]
+
+
+def _table(block: Block, threshold: float, arrays: Arrays | None) -> Table:
+    rows = _rows(block, threshold, arrays)
+    if block.unlabelled:
+        return unlabelled_table(block.scenario, rows)
+    return scores_table(block.scenario, rows, threshold)
+
+
 def scores_table(title: str, rows: Sequence[Row], threshold: float = 0.95) -> Table:
-    """Return the overview of one scenario, from rows of `rows_of`."""
-    if rows and "bits" in rows[0]:
-        return unlabelled_table(title, rows)
+    """Return the overview of one scenario with known latents, from rows of `rows_of`."""
     return Table(title, COLUMNS, rows, _caption(rows), _legend(threshold), section, marked=lambda r: bool(r["best"]))
 
 
@@ -83,10 +93,7 @@ def _caption(rows: Sequence[Row]) -> str:
 def _build(collection: Collection, query: Query) -> tuple[list[Table], list[str]]:
     blocks, notes = blocks_of(collection.records)
     if query.metric is None and not query.by:
-        tables = [
-            scores_table(b.scenario, _rows(b, query.threshold, collection.arrays), query.threshold) for b in blocks
-        ]
-        return tables, notes
+        return [_table(b, query.threshold, collection.arrays) for b in blocks], notes
     wanted = quantity(query.metric or "mcc", collection.records)
     if not any(wanted.of(r) is not None for r in collection.records):
         raise UsageError(f"no record has the metric '{wanted.name}'; choose another with --metric")

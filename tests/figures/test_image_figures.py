@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -322,7 +323,7 @@ def test_the_held_out_loss_of_images_is_drawn_in_nats_of_all_pixels(collection):
 
 def test_a_legend_has_no_held_out_loss_that_is_not_drawn(collection):
     records = [
-        dataclasses.replace(r, training={**r.training, "heldout_loss": None})
+        msgspec.structs.replace(r, training={**r.training, "heldout_loss": None})
         for r in collection.select([], ["gin-conv"]).records
     ]
     drawing, _ = drawn("loss", dataclasses.replace(collection, records=tuple(records)))

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from helpers.browser import Browser, find
-from helpers.results import some, written
+from helpers.results import changed, some, written
 from nica_bench.figures.image_model import ImageModel, image_model
 from nica_bench.flows import ImageFlow, inverse_program
 from nica_bench.records.collection import collect
@@ -109,7 +109,7 @@ def test_what_is_said_of_a_scenario_without_a_truth(folder):
 def test_the_answer_has_the_consistency_of_two_training_seeds_and_needs_no_density(folder):
     collection = of_method(folder, "pca")
     (record,) = collection.records
-    again = replace(record, spec=replace(record.spec, training_seed=1))
+    again = changed(record, training_seed=1)
     (block,), _ = blocks_of([record, again])
     said = answer(block, lambda _: collection.arrays(record))
     assert "no method that finished has a likelihood" in said
@@ -145,7 +145,7 @@ def test_a_method_without_a_way_back_gives_one_note(folder):
 
 def test_where_no_method_finished_nothing_is_explored(folder):
     collection = of_method(folder, "gin-conv")
-    failed = tuple(replace(r, status=Status.ERROR, scores={}, message="it failed") for r in collection.records)
+    failed = tuple(changed(r, status=Status.ERROR, scores={}, message="it failed") for r in collection.records)
     page, _ = make_report(replace(collection, records=failed))
     assert "no method finished" in page
 

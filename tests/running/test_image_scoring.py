@@ -12,7 +12,8 @@ from nica_bench import Fitted, Method
 from nica_bench.errors import UsageError
 from nica_bench.metrics import METRICS
 from nica_bench.records.collection import collect
-from nica_bench.records.record import Record, Status
+from nica_bench.records.file import decode_record
+from nica_bench.records.record import Status
 from nica_bench.records.store import Store
 from nica_bench.registry import make_method, make_scenario, method_types
 from nica_bench.running.plan import Group, make_runs, unfit
@@ -59,9 +60,10 @@ def test_what_needs_latents_is_null_and_no_failure(tmp_path):
     assert record.scores["bayes"] > 0.8
     assert record.scores["probe_22"] > 0.9
     assert record.truth["latents"] is None
-    text = json.loads((store.runs / f"{record.key}.json").read_text())
-    assert text["scores"]["mcc"] is None
-    assert Record.from_json(text) == record
+    text = (store.runs / f"{record.key}.json").read_bytes()
+    assert json.loads(text)["scores"]["mcc"] is None
+    assert decode_record(text) == record
+    assert (record.n_latents, record.n_observed, record.image_shape) == (None, 64, (1, 8, 8))
     assert collect([tmp_path]).records[0].scores == record.scores
     arrays = store.arrays(record.key)
     assert arrays["leading_codes"].shape == (300, 32)
@@ -132,15 +134,14 @@ def test_bits_are_of_images_with_the_same_noise_whatever_a_method_trains_with(tm
 
 
 def test_a_published_number_is_looked_for_in_the_interval_that_is_shown(tmp_path):
-    from dataclasses import replace
-
+    from helpers.results import changed
     from nica_bench.stats import blocks_of
     from nica_bench.tables.unlabelled import unlabelled_rows, unlabelled_table
 
     records, _ = outcome(tmp_path, make_method("pca"), training_seeds=2)
     given = ({"knee": 14.0, "knee_low": 13.0, "knee_high": 20.0}, {"knee": 17.0, "knee_low": 14.0, "knee_high": 23.0})
     truth = {**records[0].truth, "paper_latents": 22}
-    changed = [replace(r, scores={**r.scores, **g}, truth=truth) for r, g in zip(records, given, strict=True)]
+    changed = [changed(r, scores={**r.scores, **g}, truth=truth) for r, g in zip(records, given, strict=True)]
     [block], _ = blocks_of(changed)
     assert (
         "22 latents in these data, inside the interval of pca."
@@ -194,14 +195,13 @@ def test_a_record_without_weights_has_no_model(tmp_path):
 
 def test_initialisations_that_differ_give_whole_numbers_and_the_wider_interval(tmp_path):
     """Half a latent is no number of latents, and of two intervals neither may be hidden."""
-    from dataclasses import replace
-
+    from helpers.results import changed
     from nica_bench.stats import blocks_of
     from nica_bench.tables.unlabelled import unlabelled_rows
 
     records, _ = outcome(tmp_path, make_method("pca"), training_seeds=2)
     given = ({"knee": 14.0, "knee_low": 9.0, "knee_high": 20.0}, {"knee": 17.0, "knee_low": 12.0, "knee_high": 33.0})
-    changed = [replace(r, scores={**r.scores, **g}) for r, g in zip(records, given, strict=True)]
+    changed = [changed(r, scores={**r.scores, **g}) for r, g in zip(records, given, strict=True)]
     [block], _ = blocks_of(changed)
     [row] = unlabelled_rows(block, None)
     assert (row["knee"], row["knee_low"], row["knee_high"]) == (14, 9, 33)

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from helpers.results import record, some
+from helpers.results import changed, record, some
 from nica_bench.errors import UsageError
 from nica_bench.stats import best_of, blocks_of, compare, compare_all, frame_of, holm, quantity
 from nica_bench.stats.blocks import seed_text
@@ -219,7 +218,7 @@ def test_scenarios_stand_in_the_order_of_their_numbers():
     records = [record(conditions=c, samples=s) for c, s in reversed(grid)]
     named = [(b.spec.scenario_parameters["conditions"], b.spec.scenario_parameters["samples"]) for b in _of(records)]
     assert named == grid
-    wide = replace(records[0], spec=replace(records[0].spec, scenario="gauss-2of10", scenario_label="gauss-2of10"))
+    wide = changed(records[0], scenario="gauss-2of10", scenario_label="gauss-2of10")
     assert [block.spec.scenario for block in _of([wide, *records])] == ["gauss-2of4"] * 6 + ["gauss-2of10"]
 
 

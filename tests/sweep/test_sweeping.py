@@ -29,7 +29,9 @@ def test_packed_by_shape_limits_and_time():
     assert {c.scenario for c in batches[0].jobs[0]} == {SCENARIO}
     assert family_of(runs(GIN)[0]) == family_of(runs(GIN, scenario=other)[0])
     assert family_of(runs(RAW)[0]) != family_of(runs(RAW, scenario=other)[0])
-    known = Record(runs()[0].spec, "ok", RAW.side_information, cost={"wall_seconds": 40.0, "peak_memory_bytes": 5})
+    fields = {"side_information": "", "n_latents": 2, "n_observed": 10, "image_shape": None}
+    cost = {"wall_seconds": 40.0, "peak_memory_bytes": 5}
+    known = Record.make(runs()[0].spec, status="ok", cost=cost, **fields)
     costs = Costs([known])
     assert (costs.seconds(runs()[1]), costs.memory(runs(scenario=third)[0]), costs.seconds(runs(GIN)[0])) == (
         40,
