@@ -316,8 +316,8 @@ def test_options_take_precedence_over_the_file(arguments, planned, tmp_path, cal
         (["run", "--experiment", "none.toml"], "file none.toml cannot be read: No such file"),
         (["run", "--experiment", "bad.toml"], "error: bad.toml, line 1: unknown key 'titel'; did you mean 'title' or 'timeout'?\n"),
         (["run", "--experiment", "gin-fig6", "--sample", "3"], "--samples"),
-        (["info", "gin-fig9"], "'gin-fig9' is no scenario, method, metric or experiment; did you mean 'gin-fig"),
-        (["info", "gin-fig6", "--seeds", "0"], "--seeds: expected a scenario to go with it, got gin-fig6"),
+        (["info", "gin-fig9"], "'gin-fig9' is not a scenario, method, metric or experiment; did you mean 'gin-fig"),
+        (["info", "gin-fig6", "--seeds", "0"], "--seeds: expected the name of a scenario, got gin-fig6"),
         (["list", "experiment"], "did you mean 'experiments'"),
     ],
 )  # fmt: skip

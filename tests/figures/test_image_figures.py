@@ -302,9 +302,9 @@ def test_a_model_that_ranks_codes_by_their_std_takes_precedence_over_one_with_fe
     from nica_bench.figures.image_model import fits_to_draw
     from nica_bench.records.record import Status
 
-    names = {"names": ["class_means", "example_x"]}
+    names = {"class_means", "example_x"}
     bits = {"glow": -5.0, "gin": -3.0, "gin-better": -4.0}
-    records = {m: Space(status=Status.OK, arrays=names, scores={"bits": b}, method=m) for m, b in bits.items()}
+    records = {m: Space(status=Status.OK, array_names=names, scores={"bits": b}, method=m) for m, b in bits.items()}
     sd = np.array([3.0, 2.0])
     block = Space(series=[Space(method=m, records={(0, 0): r}) for m, r in records.items()])
     found = fits_to_draw(
@@ -315,9 +315,9 @@ def test_a_model_that_ranks_codes_by_their_std_takes_precedence_over_one_with_fe
 
 def test_the_held_out_loss_of_images_is_drawn_in_nats_of_all_pixels(collection):
     drawing, _ = drawn("loss", collection.select([], ["gin-conv"]))
-    (record,) = drawing.records
-    (marker,) = [line for line in drawing.figure.axes[0].lines if line.get_marker() == "<"]
-    assert marker.get_ydata()[0] == pytest.approx(64 * record.training["heldout_loss"])
+    markers = [line.get_ydata()[0] for line in drawing.figure.axes[0].lines if line.get_marker() == "<"]
+    assert markers == pytest.approx([64 * record.training["heldout_loss"] for record in drawing.records])
+    assert len(markers) == 2
     assert "held out, at the end" in [t.get_text() for t in drawing.figure.legends[0].get_texts()]
 
 

@@ -113,7 +113,7 @@ def test_tables_from_what_is_there_run_nothing(tmp_path, trial):
     assert (trial / "figures" / "scores.png").exists()
     text = (trial / "table.md").read_text()
     assert text.startswith("# T\n")
-    assert "3/3" in text
+    assert "3/0/3" in text
 
 
 def test_arrays_are_published_where_the_table_needs_them(tmp_path, trial):

@@ -83,7 +83,7 @@ def test_codes_made_with_the_label_say_nothing_of_the_classes(tmp_path):
     (record,), _ = outcome(tmp_path, Cheater())
     assert record.status is Status.OK
     assert not {"bayes", "bayes_22", "probe_22"} & record.scores.keys()
-    assert any("with the label in hand" in note for note in record.notes)
+    assert any("its encoder uses the class" in note for note in record.notes)
 
 
 def test_codes_that_are_not_finite_are_an_error(tmp_path):
@@ -110,9 +110,9 @@ def test_the_table_says_not_applicable_and_shows_consistency(tmp_path):
     assert table.title == "digits"
     heads = [column.head for column in table.columns]
     (runs,) = table.texts()
-    assert runs[heads.index("mcc")] == "n/a"
+    assert runs[heads.index("MCC")] == "n/a"
     assert runs[heads.index("consistency")].startswith("1.000 (")
-    assert runs[heads.index("fail")] == "0/2"
+    assert runs[heads.index("failed")] == "0/2"
     assert "scikit-learn's 1,797 digits" in table.caption
     assert "The paper counts" not in table.caption
 
@@ -123,7 +123,7 @@ def test_the_table_holds_the_interval_against_the_published_number(tmp_path, mon
     monkeypatch.setattr("nica_bench.scenarios.images.Digits.paper_knee", 12)
     outcome(tmp_path, make_method("pca", {}), scenario="digits[samples=1000]")  # data that were not made before
     (table,), _ = table_kind("scores").build(collect([tmp_path]), Query())
-    assert "The paper counts 12 latents in these data: in the interval of pca." in table.caption
+    assert "The paper counts 12 latents in these data, inside the interval of pca." in table.caption
 
 
 def test_bits_are_of_images_with_the_same_noise_whatever_a_method_trains_with(tmp_path):
@@ -180,7 +180,7 @@ def test_a_model_of_images_is_there_again_from_its_record(tmp_path):
     data = make_scenario("digits").generate(0)
     means = [model.encode(data.train.x, data.train.u)[data.train.u == c].mean(0) for c in range(10)]
     np.testing.assert_allclose(model.means, means, atol=0.02)  # those of images with noise
-    spread = np.sqrt((model.sds**2).mean(0))
+    spread = np.sqrt((model.stds**2).mean(0))
     assert (spread[model.order[:5]].min() >= spread[model.order[5:]].max() * 0.8).all()
 
 

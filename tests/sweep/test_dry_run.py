@@ -42,14 +42,16 @@ def test_annotations_are_not_evaluated_cell_by_cell(monkeypatch):
     assert calls == []
 
 
-def test_what_makes_no_sense_is_skipped_and_not_cached(planned):
+def test_what_cannot_run_is_skipped_and_not_cached(planned):
     rows, _, _ = planned
     lines, counts = rows()
     assert lines[0].split() == ["scenario", "method", "runs", "cached", "skipped", "failed", "pending"]
     assert counts[LABELS[1], "gin-matched"] == [2, 0, 2, 0, 0]
     assert [c for c in counts.values() if c != [2, 0, 2, 0, 0]] == [[2, 0, 0, 0, 2]] * 3
     assert "8 runs: 0 cached, 2 skipped, 6 pending; " in "\n".join(lines)
-    assert any(line.startswith(f"gin-matched on {LABELS[1]}: skipped, its base is a density") for line in lines)
+    assert any(
+        line.startswith(f"gin-matched on {LABELS[1]}: skipped, its base distribution is a density") for line in lines
+    )
 
 
 def test_what_was_skipped_and_what_failed_before_are_not_cached_either(planned):
