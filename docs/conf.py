@@ -38,6 +38,7 @@ bibtex_reference_style = "author_year"
 
 default_role = "py:obj"
 python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 90
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_class_signature = "mixed"
@@ -96,9 +97,18 @@ def _finish(app: Any, what: str, name: str, obj: object, options: Any, lines: li
     lines[:] = [line.replace(COLON, ":") for line in lines]
 
 
-def _sign(app: Any, what: str, name: str, obj: object, options: Any, signature: str, returns: str) -> tuple[str, str]:
-    """Write defaults that have no text, such as a function, as an ellipsis."""
-    return re.sub(r"<(?:[^<>]|<\w+>)+>", "...", signature) if signature else signature, returns
+def _sign(
+    app: Any, what: str, name: str, obj: object, options: Any, signature: str | None, returns: str | None
+) -> tuple[str, str | None] | None:
+    """Shorten a signature: arrays by the name that the code gives them, defaults without a text as an ellipsis."""
+    if not signature:
+        return None
+    return _short(re.sub(r"<(?:[^<>]|<\w+>)+>", "...", signature)), returns and _short(returns)
+
+
+def _short(annotation: str) -> str:
+    array = r"~numpy\.ndarray\[tuple\[~typing\.Any, \.\.\.\], ~numpy\.dtype\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\]"
+    return re.sub(array, r"~numpy.typing.NDArray[\1]", annotation).replace("[~typing.Any]", "")
 
 
 def _resolve(app: Any, env: Any, node: Any, content: nodes.Node) -> nodes.Node | None:
