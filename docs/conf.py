@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from docutils.parsers.rst import Directive
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.util.nodes import make_refnode
 
 sys.path.insert(0, str(Path(__file__).parent))
+from rooms import picture  # noqa: E402
 
 project = "nica-bench"
 author = "The nica-bench authors"
@@ -31,9 +33,11 @@ html_theme = "furo"
 html_title = "nica-bench"
 html_show_sphinx = False
 html_math_renderer = "mathml"
+html_static_path = ["site.css"]
+html_css_files = ["site.css"]
 
 bibtex_bibfiles = ["references.bib"]
-bibtex_default_style = "unsrt"
+bibtex_default_style = "plain"
 bibtex_reference_style = "author_year"
 
 default_role = "py:obj"
@@ -55,8 +59,18 @@ COLON = "\N{SYMBOL FOR UNIT SEPARATOR}"
 """Stands for a colon while napoleon works."""
 
 
+class Rooms(Directive):
+    """The picture of the rooms, drawn anew at each build."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the picture as HTML."""
+        self.state.document.settings.env.note_reread()
+        return [nodes.raw("", picture(), format="html")]
+
+
 def setup(app: Any) -> None:
-    """Register the renderer of formulas and the preparation of docstrings and signatures."""
+    """Register the picture, the renderer of formulas, and the preparation of docstrings and signatures."""
+    app.add_directive("rooms", Rooms)
     app.add_html_math_renderer("mathml", (_inline_math, None), (_block_math, None))
     app.connect("autodoc-process-docstring", _prepare, priority=400)  # before napoleon
     app.connect("autodoc-process-docstring", _finish, priority=600)  # after it
