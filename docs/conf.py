@@ -18,7 +18,7 @@ from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.util.nodes import make_refnode
 
 sys.path.insert(0, str(Path(__file__).parent))
-from rooms import picture  # noqa: E402
+from rooms import picture
 
 project = "nica-bench"
 author = "The nica-bench authors"

@@ -55,7 +55,7 @@ def imports() -> Graph:
 
 def room(module: str) -> str:
     """Return the room of a module: the part of its dotted name after the package, "" for the package itself."""
-    return (module.split(".") + [""])[1]
+    return [*module.split("."), ""][1]
 
 
 def rooms() -> Graph:
@@ -105,19 +105,17 @@ def picture() -> str:
     arrows = [(a, b) for a in sorted(graph) for b in sorted(_reduced(graph, a))]
     rows, chains = _layers(height, arrows)
     x = _places(rows, chains)
-    top = len(rows)
     width = max(x.values()) + WIDTH
-    tall = top * FLOOR
     parts = [
-        f'<svg class="rooms" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {tall}" role="img" '
-        'aria-label="The rooms of nica-bench and their imports" font-family="sans-serif" font-size="12">',
+        f'<svg class="rooms" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {len(rows) * FLOOR}" '
+        'role="img" aria-label="The rooms of nica-bench and their imports" font-family="sans-serif" font-size="12">',
         "<style>.rooms path{fill:none;stroke:currentColor;stroke-opacity:.4}.rooms text{fill:currentColor;"
         "text-anchor:middle}.rooms rect{fill:#8886;stroke:currentColor;stroke-opacity:.5}"
         ".rooms .author rect{fill:#4a90d966}.rooms .plug rect{fill:#3fa65f66}</style>",
     ]
 
     def middle(node: str) -> tuple[float, float]:
-        return x[node] + WIDTH / 2, (top - len(rows) + _row(rows, node)) * FLOOR + 20
+        return x[node] + WIDTH / 2, _row(rows, node) * FLOOR + 20
 
     for chain in chains:
         points = [middle(node) for node in chain]
@@ -195,7 +193,9 @@ def _places(rows: list[list[str]], chains: list[list[str]]) -> dict[str, float]:
         _spread(row, {node: float(i * (WIDTH + GAP)) for i, node in enumerate(row)}, x)
     for turn in range(60):
         for row in rows if turn % 2 else rows[::-1]:
-            wish = {node: sum(x[other] for other in near[node]) / len(near[node]) if near[node] else x[node] for node in row}
+            wish = {
+                node: sum(x[other] for other in near[node]) / len(near[node]) if near[node] else x[node] for node in row
+            }
             if turn < 40:
                 row.sort(key=wish.__getitem__)
             _spread(row, wish, x)
