@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name, s in seconds.items()
     ]
     ratio = seconds[ours] / seconds[peer]
-    bars = [Bar("time against the peer's", "<= 3 x", f"{ratio:.2f} x", ratio <= 3)]
+    bars = [Bar("time against the peer's", "<= 2 x", f"{ratio:.2f} x", ratio <= 2)]
     return finish(given, {f"{len(paths):,} records, median of {rounds} rounds": rows}, bars)
 
 
