@@ -29,7 +29,7 @@ from nica_bench.sweep import Array, Journal, Resources
 from nica_bench.sweep.job import CellText
 
 METHODS = ("gin", "glow", "nice", "ivae", "ivae[lr=0.001]", "pca", "fastica", "raw-x", "label-only", "linear-oracle")
-FLOORS = ("raw-x", "label-only", "linear-oracle")
+BASELINES = ("raw-x", "label-only", "linear-oracle")
 DATASETS, INITS = 100, 2
 _COUNT = "import sys; from nica_bench.records.counting import tally; print(sum(map(len, tally(sys.argv[1:]).values())))"
 
@@ -60,7 +60,7 @@ def make_record(number: int, rng: np.random.Generator) -> Record:
         status="diverged" if failed else "ok",
         side_information=side_information,
         message="the loss is not finite" if failed else "",
-        kind="floor" if name in FLOORS else "method",
+        kind="baseline" if name in BASELINES else "method",
         truth={"family": "normal", "means": rng.normal(size=(conditions, 2)), "sds": rng.random((conditions, 2))},
         difficulty={"linear_r": rng.random(), "raw_best": rng.random(), "log_det_sd": rng.random()},
         scores={} if failed else {**scores, "dimension": 2.0, "dimension_correct": float(rng.random() < 0.5)},
