@@ -31,6 +31,7 @@ myst_heading_anchors = 3
 
 html_theme = "furo"
 html_title = "nica-bench"
+html_show_copyright = False
 html_show_sphinx = False
 html_math_renderer = "mathml"
 html_static_path = ["site.css"]
