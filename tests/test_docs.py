@@ -75,10 +75,11 @@ def test_every_experiment_of_the_paper_has_its_command():
         assert name in text
 
 
-def test_the_glossary_defines_every_metric():
-    headings = re.findall(r"^#### (.+)$", (DOCS / "glossary.md").read_text(), re.MULTILINE)
-    defined = {name for heading in headings for name in re.findall(r"`(\w+)`", heading)}
-    assert defined == METRICS.keys()
+def test_the_glossary_defines_every_metric_and_its_range():
+    sections = re.findall(r"^#### (.+)\n((?:(?!#).*\n)*)", (DOCS / "glossary.md").read_text(), re.MULTILINE)
+    defined = {name: text for heading, text in sections for name in re.findall(r"`(\w+)`", heading)}
+    assert defined.keys() == METRICS.keys()
+    assert [name for name, text in defined.items() if "Range:" not in text] == []
 
 
 def test_the_glossary_names_every_column_of_the_tables_of_scores():
