@@ -53,7 +53,7 @@ napoleon_numpy_docstring = False
 nitpick_ignore_regex = [
     ("py:obj", r".*"),
     ("py:.*", r"(?!nica_bench\.)\w+(\.\w+)+"),
-    ("py:class", r"Tensor|Clamp|(nica_bench\.flows\.replicates\.)?Module"),  # of torch, a Literal and a type variable
+    ("py:class", r"Tensor|Figure|Clamp|(nica_bench\.flows\.replicates\.)?Module"),  # of torch, a Literal and a type variable
 ]
 
 COLON = "\N{SYMBOL FOR UNIT SEPARATOR}"
