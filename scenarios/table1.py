@@ -1,5 +1,8 @@
 """The non-Gaussian families of the paper's Table 1: `lognormal-`, `inverse-gaussian-`, `gamma-`, `inverse-gamma-` and
-`beta-<n>of<D>`. The distributions are in `nica_bench.latents`.
+`beta-<n>of<D>`.
+
+The default ranges of the parameters are chosen so that the means of the conditions lie a few of their own standard
+deviations apart, as those of `gauss` do: neither the spread between conditions nor that within them is negligible.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from nica_bench.dataset import Dataset, Split
+from nica_bench.dataset import Coordinates, Dataset, Split
 from nica_bench.parameters import parameter
 from nica_bench.scenario import Scenario
 
@@ -27,6 +27,16 @@ class Small(Scenario):
 
     conditions: int = parameter(CONDITIONS, "number of conditions", low=1)
     samples: int = parameter(240, "training points", low=1)
+
+    @property
+    def distribution_name(self) -> str:
+        """The latents of a condition are normal."""
+        return "normal"
+
+    @property
+    def mixed_coordinates(self) -> Coordinates:
+        """A normal latent is its own natural coordinate."""
+        return "natural"
 
     def generate(self, seed: int) -> Dataset:
         """Return the dataset of a seed."""

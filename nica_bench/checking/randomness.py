@@ -17,6 +17,14 @@ class GlobalRandomness:
     def __init__(self) -> None:
         self._before = _states()
 
+    def move(self) -> None:
+        """Draw from each, so that seeding one of them to what it was is seen too, and compare with that."""
+        random.random()
+        np.random.random()  # noqa: NPY002
+        if (torch := sys.modules.get("torch")) is not None:
+            torch.rand(1)
+        self._before = _states()
+
     def used(self) -> list[str]:
         """Return the names of the generators whose state has changed."""
         return [name for name, state in _states().items() if self._before.get(name, state) != state]

@@ -78,7 +78,7 @@ def test_new_files_are_checked_and_run(tmp_path):
     saved = nica_bench(os.environ, "new", "method", "other", "--save", "deep/mine.py", cwd=tmp_path)
     assert "nica-bench run -s gauss-2of4 -m ./deep/mine.py --seeds 0:3" in saved.stdout
     taken = nica_bench(os.environ, "new", "method", "pca", cwd=tmp_path)
-    assert (taken.returncode, "there is a method 'pca' already" in taken.stderr) == (2, True)
+    assert (taken.returncode, "a method 'pca' exists" in taken.stderr) == (2, True)
     again = nica_bench(os.environ, "new", "method", "my-method", cwd=tmp_path)
     assert again.returncode == 2
-    assert "there already" in again.stderr
+    assert "exists: choose another file" in again.stderr

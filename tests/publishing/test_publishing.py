@@ -39,7 +39,7 @@ def test_all_that_was_asked_for_is_there():
 def test_the_table_of_the_readme_is_a_published_one():
     root = RESULTS.parent
     text = (root / "README.md").read_text()
-    begin = text.index("| method | told | mcc [95 %]")
+    begin = text.index("| method | side info | MCC [95 %]")
     shown = text[begin : text.index("\n\n", begin)].splitlines()
     table = (RESULTS / "gauss" / "table.md").read_text().split("**gauss-2of10[conditions=3,mixing=easy]**")[1]
     published = table[table.index("| method") :].split("\n\n")[0].splitlines()

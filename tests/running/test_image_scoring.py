@@ -112,7 +112,7 @@ def test_the_table_says_not_applicable_and_shows_consistency(tmp_path):
     (runs,) = table.texts()
     assert runs[heads.index("MCC")] == "n/a"
     assert runs[heads.index("consistency")].startswith("1.000 (")
-    assert runs[heads.index("failed")] == "0/2"
+    assert runs[heads.index("failed")] == "0/0/2"
     assert "scikit-learn's 1,797 digits" in table.caption
     assert "The paper counts" not in table.caption
 

@@ -47,7 +47,7 @@ def test_a_seed_is_a_split(scenario):
 
 def test_what_is_told(scenario):
     data = scenario.generate(0)
-    seen = data.observations(conditions=True, dimension=True, oracle=False)
+    seen = data.observations("un")
     assert seen.n_latents == scenario.stand_in_latents == data.truth["told_latents"]
     assert data.truth["latents"] is None
     assert data.truth["images"] == scenario.title
