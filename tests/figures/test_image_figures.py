@@ -301,9 +301,9 @@ def test_a_model_that_ranks_codes_by_their_sd_goes_before_one_with_fewer_bits():
     from nica_bench.figures.image_model import fits_to_draw
     from nica_bench.records.record import Status
 
-    names = {"names": ["class_means", "example_x"]}
+    names = {"class_means", "example_x"}
     bits = {"glow": -5.0, "gin": -3.0, "gin-better": -4.0}
-    records = {m: Space(status=Status.OK, arrays=names, scores={"bits": b}, method=m) for m, b in bits.items()}
+    records = {m: Space(status=Status.OK, array_names=names, scores={"bits": b}, method=m) for m, b in bits.items()}
     sd = np.array([3.0, 2.0])
     block = Space(series=[Space(method=m, records={(0, 0): r}) for m, r in records.items()])
     found = fits_to_draw(
