@@ -210,14 +210,14 @@ def _named(names: Sequence[str], what: str, records: Iterable[Record]) -> set[st
 
 def machine_of(record: Record) -> tuple[Any, ...]:
     """What must be the same for seconds to compare: host, processor, device and number of threads."""
-    made = record.provenance
+    made = record.origin
     return made.get("host"), made.get("cpu"), made.get("device"), made.get("threads")
 
 
 def _provenance_notes(records: Iterable[Record]) -> list[str]:
     """What differs between the records' makers."""
     hosts, versions, dirty, total = Counter[str](), Counter[str](), 0, 0
-    for made in (record.provenance for record in records):
+    for made in (record.origin for record in records):
         torch = (made.get("versions") or {}).get("torch")
         hosts[f"{made.get('host') or 'an unknown host'} ({made.get('cpu') or 'unknown processor'})"] += 1
         versions[f"nica-bench {made.get('nica_bench') or 'unknown'} with torch {torch or 'unknown'}"] += 1

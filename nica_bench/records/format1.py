@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from nica_bench.records.record import ArraysFile, Kind, Record, Status
+from nica_bench.records.record import ArraysFile, Kind, Record, Status, split_times
 from nica_bench.records.spec import Count, RunSpec
 
 __all__ = ["RecordFormat1", "Told"]
@@ -39,7 +39,10 @@ class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RecordFormat1(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, tag_field="format", tag=1):
-    """A record of format 1, see `nica_bench.records.record.Record`."""
+    """A record of format 1, see `nica_bench.records.record.Record`.
+
+    In a file of its own the times are in the provenance; packed records have them apart, in `started` and `ended`.
+    """
 
     key: str
     spec: RunSpec
@@ -56,11 +59,14 @@ class RecordFormat1(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields
     cost: dict[str, int | float | None]
     provenance: dict[str, Any]
     arrays: ArraysFile | None
+    started: str | None = None
+    ended: str | None = None
 
     def upgraded(self) -> Record:
         """The record in today's format."""
         letters = self.told.letters
         n_latents, n_observed, image_shape = self._sizes()
+        made = split_times(self.provenance)
         return Record(
             key=self.key,
             spec=self.spec,
@@ -78,7 +84,9 @@ class RecordFormat1(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields
             dimensions=self.dimensions,
             training=self.training,
             cost=self.cost,
-            provenance=self.provenance,
+            origin=made["provenance"],
+            started=made.get("started", self.started),
+            ended=made.get("ended", self.ended),
             arrays=self.arrays,
         )
 

@@ -93,8 +93,6 @@ def table_of(rows: Iterable[Row]) -> pa.Table:
     found = []
     for record, archive, offset in rows:
         values = {f.encode_name: getattr(record, f.name) for f in msgspec.structs.fields(Record)}
-        made = values["provenance"] = dict(record.provenance)
-        values |= {name: made.pop(name) for name in _TIMES if isinstance(made.get(name), str)}
         values |= {name: getattr(record.spec, name) for name in RunSpec.__struct_fields__}
         values |= {name: json_bytes(values[name], name).decode() for name in _JSON}
         found.append(values | {"init": record.spec.training_seed, "archive": archive, "offset": offset})
@@ -226,12 +224,8 @@ class Pack:
         """The records of a row group; that they are those of their keys was checked before they were packed."""
         kind: type[Record | RecordFormat1] = RecordFormat1 if int(self._metadata.get(RECORD_KEY, b"1")) == 1 else Record
         names = [name for name in kind.__struct_encode_fields__ if name != "spec"]
-        columns = dict(zip((*names, *_SPEC, *_TIMES), self._columns(group, *names, *_SPEC, *_TIMES), strict=True))
+        columns = dict(zip((*names, *_SPEC), self._columns(group, *names, *_SPEC), strict=True))
         columns["spec"] = list(map(RunSpec, *(columns[name] for name in _SPEC)))
-        columns["provenance"] = [
-            made | {name: time for name, time in zip(_TIMES, times, strict=True) if time is not None}
-            for made, *times in zip(columns["provenance"], *(columns[name] for name in _TIMES), strict=True)
-        ]
         for fields in zip(*(columns[name] for name in kind.__struct_encode_fields__), strict=True):
             made: Record | RecordFormat1 = kind(*fields)
             yield made.upgraded() if isinstance(made, RecordFormat1) else made
@@ -255,7 +249,7 @@ class Pack:
         if name in _SHARED:
             coded = column.combine_chunks().dictionary_encode()
             known = [self._value(name, text, kind) for text in coded.dictionary.to_pylist()]
-            return [known[i] for i in coded.indices.to_pylist()]
+            return [known[i] for i in coded.indices.to_numpy().tolist()]
         found: list[Any] = column.to_pylist()
         if kind is msgspec.Raw:
             return list(map(msgspec.Raw, found))

@@ -29,7 +29,7 @@ def json_bytes(value: Any, where: str) -> bytes:
     except UnicodeEncodeError:
         return msgspec.json.encode(_unicode(msgspec.to_builtins(value, enc_hook=_builtin)))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise RecordError(f"{where}: expected JSON values, but {error}") from error
+        raise RecordError(f"{where}: expected a JSON value, but {error}") from error
 
 
 def plain(value: Any, where: str) -> Any:

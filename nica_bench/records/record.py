@@ -13,7 +13,7 @@ from nica_bench.errors import ContractError
 from nica_bench.records.plain import json_bytes
 from nica_bench.records.spec import Count, Name, RecordError, RunSpec
 
-__all__ = ["RECORD_FORMAT", "ArraysFile", "Kind", "Record", "RecordError", "RunSpec", "Status"]
+__all__ = ["RECORD_FORMAT", "ArraysFile", "Kind", "Record", "RecordError", "RunSpec", "Status", "split_times"]
 
 RECORD_FORMAT = 2
 """Number of the JSON layout; raised when an older nica-bench could misread a record."""
@@ -58,7 +58,7 @@ class Record(
     forbid_unknown_fields=True,
     tag_field="format",
     tag=RECORD_FORMAT,
-    rename={"truth_text": "truth"},
+    rename={"truth_text": "truth", "origin": "provenance"},
 ):
     """Outcome of one run. Make one with `Record.make`, which checks and converts; read one with `decode_record`.
 
@@ -80,7 +80,9 @@ class Record(
         dimensions: estimates of the number of latents by rule.
         training: held-out loss, steps, number of parameters, group size and other facts of the fit.
         cost: wall_seconds, cpu_seconds, peak_memory_bytes.
-        provenance: see `nica_bench.records.provenance`.
+        origin: the provenance but for its times, see `nica_bench.records.provenance`: one object in all packed records
+            of a process, not to be changed. `provenance` has the times too.
+        started, ended: the times, ISO 8601; None where they are not known.
         arrays: the file of arrays beside the record, or None where there is none.
     """
 
@@ -100,7 +102,9 @@ class Record(
     dimensions: dict[str, Count] = {}
     training: dict[str, Any] = {}
     cost: dict[str, int | float | None] = {}
-    provenance: dict[str, Any] = {}
+    origin: dict[str, Any] = {}
+    started: str | None = None
+    ended: str | None = None
     arrays: ArraysFile | None = None
 
     @classmethod
@@ -123,6 +127,7 @@ class Record(
         except ContractError as error:
             raise RecordError(f"record field 'side_information': {error}") from error
         values = {"format": RECORD_FORMAT, "key": spec.key, "spec": spec, **fields}
+        values |= split_times(fields.get("provenance", {}))
         try:
             return msgspec.json.decode(json_bytes(values, "record"), type=cls)
         except msgspec.ValidationError as error:
@@ -139,6 +144,12 @@ class Record(
             return msgspec.json.decode(self.truth_text, type=dict[str, Any])
         except msgspec.ValidationError as error:
             raise RecordError(f"record field 'truth': {error}") from error
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Where the record comes from, with the times 'started' and 'ended' where they are known."""
+        times = {"started": self.started, "ended": self.ended}
+        return self.origin | {name: time for name, time in times.items() if time is not None}
 
     @property
     def labelled(self) -> bool:
@@ -159,6 +170,14 @@ class Record(
 
     def __hash__(self) -> int:
         return hash(self.key)
+
+
+def split_times(provenance: dict[str, Any]) -> dict[str, Any]:
+    """A provenance as fields of a record: its times apart from the rest, which many records share."""
+    rest = dict(provenance)
+    return {"provenance": rest} | {
+        name: rest.pop(name) for name in ("started", "ended") if isinstance(rest.get(name), str)
+    }
 
 
 def _finite(value: Any) -> bool:

@@ -57,9 +57,10 @@ class RunSpec(
     method_label: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("scenario", "method"):
-            if not getattr(self, f"{name}_label"):
-                msgspec.structs.force_setattr(self, f"{name}_label", getattr(self, name))
+        if not self.scenario_label:
+            msgspec.structs.force_setattr(self, "scenario_label", self.scenario)
+        if not self.method_label:
+            msgspec.structs.force_setattr(self, "method_label", self.method)
 
     def canonical(self) -> str:
         """The JSON text that is hashed: names sorted, no spaces, floats by repr, labels left out.

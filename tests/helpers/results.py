@@ -55,8 +55,17 @@ def record(
 def changed(made, **fields):
     """A record with other fields, or with other fields of its spec, whose key it then has."""
     in_spec = {name: fields.pop(name) for name in RunSpec.__struct_fields__ if name in fields}
-    values = {name: getattr(made, name) for name in Record.__struct_fields__ if name not in ("key", "truth_text")}
-    values |= {"truth": made.truth, "spec": msgspec.structs.replace(made.spec, **in_spec), **fields}
+    values = {
+        name: getattr(made, name)
+        for name in Record.__struct_fields__
+        if name not in ("key", "truth_text", "origin", "started", "ended")
+    }
+    values |= {
+        "truth": made.truth,
+        "provenance": made.provenance,
+        "spec": msgspec.structs.replace(made.spec, **in_spec),
+        **fields,
+    }
     return Record.make(**values)
 
 

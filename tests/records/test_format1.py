@@ -26,7 +26,8 @@ def format1(made, kind="method", **told):
     value = made.to_json() | {"format": 1, "kind": kind}
     flags = {"conditions": False, "dimension": False, "oracle": False, "family": False, **told}
     value["told"] = {name: flag for name, flag in flags.items() if flag is not None}
-    for name in ("side_information", "n_latents", "n_observed", "image_shape"):
+    value["provenance"] = made.provenance
+    for name in ("started", "ended", "side_information", "n_latents", "n_observed", "image_shape"):
         del value[name]
     return value
 

@@ -260,7 +260,7 @@ def test_a_record_shares_nothing_with_what_it_was_made_of():
         ({"scores": {"mcc": "1"}}, r"Expected `float \| null`, got `str` - at `\$\.scores"),
         ({"difficulty": {"a": "hard"}}, r"Expected `float \| null`, got `str` - at `\$\.difficulty"),
         ({"dimensions": {"knee": 2.5}}, r"Expected `int`, got `float` - at `\$\.dimensions"),
-        ({"training": {"f": print}}, "expected JSON values, but objects of type builtin_function_or_method are none"),
+        ({"training": {"f": print}}, "expected a JSON value, but objects of type builtin_function_or_method are none"),
         ({"arrays": {"file": "a.npz"}}, r"missing required field `bytes` - at `\$\.arrays`"),
         (
             {"arrays": {"file": "a", "bytes": 1, "sha256": "0", "names": []}},
@@ -279,7 +279,7 @@ def test_plain_values_name_what_cannot_be_one():
         "a": [1.0, {"b": [0, 1]}],
         "c": None,
     }
-    with pytest.raises(RecordError, match="facts: expected JSON values, but objects of type object are none"):
+    with pytest.raises(RecordError, match="facts: expected a JSON value, but objects of type object are none"):
         plain({"a": object()}, "facts")
 
 
