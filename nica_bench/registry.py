@@ -23,6 +23,7 @@ from nica_bench.parameters import parse_name, parse_values
 from nica_bench.scenario import Scenario
 
 __all__ = [
+    "data_file",
     "load_file",
     "load_method_file",
     "load_scenario_file",
@@ -214,8 +215,19 @@ def method_text(text: str, method: Method) -> str:
     return method.label if path is None else f"{path}{method.label.removeprefix(method.name)}"
 
 
+def data_file(text: str) -> tuple[Path, type[Scenario]] | None:
+    """The data file that `./data.npz[...]` names and the scenario that reads it, or None where it names none."""
+    name, _ = parse_name(text)
+    for owner in scenario_types().values():
+        if Path(name).suffix in owner.suffixes:
+            return Path(name).absolute(), owner
+    return None
+
+
 def scenario_text(text: str, scenario: Scenario) -> str:
     """What makes a scenario again in any folder: its label, or where `text` names a file, the whole path of that."""
+    if (data := data_file(text)) is not None:
+        return f"{data[0]}{scenario.label.removeprefix(scenario.name)}"
     path = scenario_file(text)
     if path is None:
         return scenario.label
@@ -263,7 +275,9 @@ def _names(types: Iterable[type]) -> str:
 
 
 def make_scenario(text: str, extra: Mapping[str, str] | None = None) -> Scenario:
-    """A scenario from `family-<n>of<D>`, a plain name, or a file, `./file.py:<n>of<D>`, each with brackets or without.
+    """A scenario from `family-<n>of<D>`, a plain name, a file, `./file.py:<n>of<D>`, or data, `./data.npz`.
+
+    Each may have brackets with parameters.
 
     Args:
         text: what was given on the command line.
@@ -273,18 +287,23 @@ def make_scenario(text: str, extra: Mapping[str, str] | None = None) -> Scenario
         UsageError: for an unknown name (the nearest are offered), impossible sizes, a wrong parameter or value.
     """
     name, texts = parse_name(text)
-    known = scenario_types()
+    values = {**(extra or {}), **texts}
+    if (data := data_file(text)) is not None:
+        made = _build(data[1], name, values, path=str(data[0]))
+        assert isinstance(made, Scenario)
+        return made
+    known = {family: owner for family, owner in scenario_types().items() if not owner.suffixes}
+    grammar = [owner.usage() for owner in scenario_types().values()]
     path = scenario_file(text)
     if path is not None:
         found = load_scenario_file(path)
         if len(found) > 1:
             raise UsageError(f"scenario file {path} defines {len(found)} scenarios ({_names(found)}): expected one")
         sizes_text = name.rpartition(".py")[2].lstrip(":")
-        known = {found[0].family: found[0]}
+        known, grammar = {found[0].family: found[0]}, [found[0].usage()]
         name = f"{found[0].family}-{sizes_text}" if sizes_text else found[0].family
     match = _SIZED.fullmatch(name)
     family = match["family"] if match else name
-    grammar = [f"{f}-<n>of<D>" if c.sized else f for f, c in known.items()]
     if family not in known or known[family].sized != bool(match):
         near = did_you_mean(family, known) if family not in known and match else "known: " + ", ".join(grammar)
         raise UsageError(f"unknown scenario '{name}'; {near}")
@@ -297,6 +316,6 @@ def make_scenario(text: str, extra: Mapping[str, str] | None = None) -> Scenario
                 f"scenario '{name}': expected {family}-<n>of<D> with 1 <= n <= D and D >= 2, got n = {n} and D = {D}"
             )
         sizes = {"n_latents": n, "n_observed": D}
-    scenario = _build(owner, name, {**(extra or {}), **texts}, **sizes)
+    scenario = _build(owner, name, values, **sizes)
     assert isinstance(scenario, Scenario)
     return scenario

@@ -22,7 +22,7 @@ from nica_bench.method import Method
 from nica_bench.parameters import Range, parameters_of, parse_name
 from nica_bench.records.command import command_again
 from nica_bench.records.store import Store
-from nica_bench.registry import make_method, method_file, method_types, scenario_types
+from nica_bench.registry import data_file, make_method, method_file, method_types, scenario_types
 from nica_bench.running.plan import parse_seeds
 from nica_bench.scenario import Scenario
 
@@ -48,8 +48,7 @@ def list_(
 
 def _scenarios() -> list[dict[str, Any]]:
     return [
-        {"name": f"{family}-<n>of<D>" if owner.sized else family, "description": _first_line(owner)}
-        for family, owner in scenario_types().items()
+        {"name": owner.usage(), "description": _first_line(owner)} for owner in scenario_types().values()
     ]
 
 
@@ -93,7 +92,7 @@ def info(
     from nica_bench.metrics import METRICS
 
     base = parse_name(name)[0] if name else None
-    if name and (base in method_types() or method_file(name)):
+    if name and (base in method_types() or (method_file(name) and not data_file(name))):
         thing: Any = make_method(name)
     elif name and (name in experiment_names() or name.endswith(".toml")):
         thing = make_experiment(name)
