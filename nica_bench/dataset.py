@@ -185,9 +185,9 @@ class Dataset:
         """
         x, z = _matrix("x", x), None if z is None else _matrix("z", z)
         labels, values = condition_labels(np.zeros(len(x), np.int64) if u is None else np.asarray(u))
-        for name, rows in (("u", len(labels)), ("z", len(x) if z is None else len(z))):
-            if rows != len(x):
-                raise UsageError(f"x and {name} need one number of rows, got {len(x)} and {rows}")
+        for name, length in (("u", len(labels)), ("z", len(x) if z is None else len(z))):
+            if length != len(x):
+                raise UsageError(f"x and {name} need one number of rows, got {len(x)} and {length}")
         part = parts_by_seed(labels, held_out, seed) if split is None else _part_numbers(np.asarray(split), len(x))
         rows = [np.flatnonzero(part == number) for number in range(3)]
         for name, mine in zip(_PARTS, rows, strict=True):
@@ -197,11 +197,13 @@ class Dataset:
         if lacking:
             raise UsageError(f"no training row has the condition {values[lacking[0]]!r}: it needs more rows")
         splits = [Split(x[mine], labels[mine], None if z is None else z[mine]) for mine in rows]
-        truth = {"split": "by seed" if split is None else "given", "rows": len(x)}
+        truth: dict[str, Any] = {"split": "by seed" if split is None else "given", "rows": len(x)}
         if values != list(range(len(values))):
             truth["condition_values"] = values
         shape = None if image_shape is None else (int(image_shape[0]), int(image_shape[1]), int(image_shape[2]))
-        return cls(*splits, len(values), truth, image_shape=shape, stand_in_latents=stand_in_latents)
+        return cls(
+            splits[0], splits[1], splits[2], len(values), truth, image_shape=shape, stand_in_latents=stand_in_latents
+        )
 
     @property
     def splits(self) -> tuple[Split, Split, Split]:

@@ -15,17 +15,24 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nica_bench.errors import ContractError, UsageError, did_you_mean
 from nica_bench.method import Method
 from nica_bench.parameters import parse_name, parse_values
 from nica_bench.scenario import Scenario
 
+if TYPE_CHECKING:
+    from nica_bench.metrics import Metric
+
 __all__ = [
+    "added_metric",
+    "chosen_metrics",
     "data_file",
+    "installed_metrics",
     "load_file",
     "load_method_file",
+    "load_metric_file",
     "load_scenario_file",
     "make_method",
     "make_scenario",
@@ -181,6 +188,82 @@ def load_scenario_file(path: Path) -> list[type[Scenario]]:
         UsageError: if it does not import or holds none.
     """
     return _from_file(path.resolve(), Scenario, "scenario")
+
+
+def load_metric_file(path: Path) -> list[Metric]:
+    """The metrics in a Python file: its instances of `Metric` that have `compute`.
+
+    Raises:
+        UsageError: if it does not import, holds none, or one that is not declared as it must be.
+    """
+    found = _metrics_of(_module(path.resolve(), "metric"), f"metric file {path}")
+    if not found:
+        raise UsageError(f"metric file {path} defines no metric: expected an instance of Metric with compute")
+    return found
+
+
+def _metrics_of(module: ModuleType, where: str) -> list[Metric]:
+    from nica_bench.metrics import Metric, check_metric_declaration
+
+    found = [value for value in vars(module).values() if isinstance(value, Metric) and value.compute is not None]
+    for metric in found:
+        check_metric_declaration(metric, where)
+    return found
+
+
+@cache
+def installed_metrics() -> Mapping[str, Metric]:
+    """The metrics that installed packages add, by name: entry points `nica_bench.metrics`, a metric or a module."""
+    from nica_bench.metrics import check_metric_declaration
+
+    found: list[Metric] = []
+    for point in importlib.metadata.entry_points(group="nica_bench.metrics"):
+        where = f"entry point {point.name} = {point.value} of nica_bench.metrics"
+        try:
+            loaded = point.load()
+        except Exception as error:
+            raise UsageError(f"{where} does not import: {error}") from error
+        if isinstance(loaded, ModuleType):
+            found += _metrics_of(loaded, where)
+        else:
+            check_metric_declaration(loaded, where)
+            found.append(loaded)
+    return {metric.name: metric for metric in found}
+
+
+def added_metric(name: str) -> Metric | None:
+    """The metric that a package adds under a name, or that of a file `./metric.py`; None for any other name.
+
+    Raises:
+        UsageError: as `load_metric_file`, or if the file defines several.
+    """
+    if not name.endswith(".py"):
+        return installed_metrics().get(name)
+    found = load_metric_file(Path(name))
+    if len(found) > 1:
+        raise UsageError(f"metric file {name} defines {len(found)} metrics: name one of them instead")
+    return found[0]
+
+
+def chosen_metrics(given: Iterable[str | Metric]) -> list[Metric]:
+    """The metrics that a run computes beside those of nica-bench: the installed ones, and those that it names.
+
+    Args:
+        given: metrics, or paths of files that define some.
+
+    Raises:
+        UsageError: as `load_metric_file`, or if two metrics have one name.
+    """
+    from nica_bench.metrics import check_metric_declaration
+
+    found = dict(installed_metrics())
+    for each in given:
+        if not isinstance(each, str):
+            check_metric_declaration(each, "a metric")
+        for metric in load_metric_file(Path(each)) if isinstance(each, str) else [each]:
+            if found.setdefault(metric.name, metric) is not metric:
+                raise UsageError(f"two metrics are called '{metric.name}': give one of them another name")
+    return list(found.values())
 
 
 def _line_of(error: BaseException, path: Path) -> str:

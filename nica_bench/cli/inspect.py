@@ -47,9 +47,7 @@ def list_(
 
 
 def _scenarios() -> list[dict[str, Any]]:
-    return [
-        {"name": owner.usage(), "description": _first_line(owner)} for owner in scenario_types().values()
-    ]
+    return [{"name": owner.usage(), "description": _first_line(owner)} for owner in scenario_types().values()]
 
 
 def _methods() -> list[dict[str, Any]]:

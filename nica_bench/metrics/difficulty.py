@@ -38,9 +38,7 @@ def linear_correlation(x: Floats, z: Floats, x_test: Floats, z_test: Floats) -> 
     return float(np.mean(np.diag(correlation(z_test, (x_test - mean) @ weights))))
 
 
-def measure_difficulty(
-    train: Split, test: Split, log_det: NDArray[np.floating[Any]] | None = None
-) -> dict[str, float]:
+def measure_difficulty(train: Split, test: Split, log_det: NDArray[np.floating[Any]] | None = None) -> dict[str, float]:
     """Measure a dataset's difficulty.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,11 @@ class Metric:
         low, high: its range, ends included.
         higher_is_better: None where neither end is good, as for a count or a chance level.
         needs_latents: it compares codes with the latents, so it is not applicable where nobody knows them.
+        chance: what codes score that have nothing to do with the latents, where that is one known number.
+        compute: of a metric that is added to those of nica-bench: a pure function of validation data, test data and the
+            method's own ranking of its codes, shape (m,), to a number in the range. What is learned, such as a match or
+            a sign, comes from validation data; the number comes from test data. Where it does not need the latents it
+            is asked on data without them too, with z of shape (N, 0).
     """
 
     name: str
@@ -39,6 +45,8 @@ class Metric:
     high: float
     higher_is_better: bool | None
     needs_latents: bool = True
+    chance: float | None = None
+    compute: Callable[[Sample, Sample, NDArray[Any]], float] | None = None
 
 
 METRICS: dict[str, Metric] = {
@@ -89,7 +97,7 @@ class Sample:
     """Latents, codes and conditions of the same rows.
 
     Args:
-        z: latents, finite, shape (N, n), n >= 1, N >= 2.
+        z: latents, finite, shape (N, n), N >= 2; n is 0 where they are unknown.
         codes: codes, shape (N, m); constant columns and values that are not finite are allowed, and score 0.
         u: conditions, integers, shape (N,).
 
@@ -102,8 +110,8 @@ class Sample:
     u: NDArray[np.integer[Any]]
 
     def __post_init__(self) -> None:
-        if self.z.ndim != 2 or self.z.shape[0] < 2 or self.z.shape[1] < 1:
-            raise ContractError(f"expected latents of shape (N, n) with N >= 2 and n >= 1, got {self.z.shape}")
+        if self.z.ndim != 2 or self.z.shape[0] < 2:
+            raise ContractError(f"expected latents of shape (N, n) with N >= 2, got {self.z.shape}")
         rows = self.z.shape[0]
         if self.codes.ndim != 2 or self.codes.shape[0] != rows:
             raise ContractError(f"expected codes of shape ({rows}, m), got {self.codes.shape}")
@@ -180,6 +188,8 @@ def score(
             f"expected {latents} latents and {width} codes in both samples, "
             f"got {validation.z.shape[1]} and {validation.codes.shape[1]} in validation"
         )
+    if latents < 1:
+        raise ContractError("expected at least one latent, got none")
     if importance.shape != (width,):
         raise ContractError(f"expected importance of shape ({width},), one value a code, got {importance.shape}")
 

@@ -110,9 +110,7 @@ def _examples(test: Split) -> dict[str, NDArray[Any]]:
     return {"example_x": test.x[rows].astype(np.float32), "example_u": test.u[rows]}
 
 
-def _encode(
-    method: Method, fitted: Fitted, split: Split, generator: np.random.Generator, noise: bool
-) -> LabelledCodes:
+def _encode(method: Method, fitted: Fitted, split: Split, generator: np.random.Generator, noise: bool) -> LabelledCodes:
     x = with_image_noise(split.x, generator) if noise else split.x
     return LabelledCodes(checked_codes(method, fitted, Split(x, split.u), "noisy"), split.u)
 

@@ -13,6 +13,7 @@ import psutil
 
 from nica_bench.errors import UsageError
 from nica_bench.method import Method
+from nica_bench.metrics import Metric
 from nica_bench.records.record import Record, Status
 from nica_bench.records.store import Store
 from nica_bench.running.machine import memory_limit, usable_cores
@@ -109,6 +110,7 @@ def execute(
     compile: bool = False,
     debug: bool = False,
     modules: tuple[str, ...] = (),
+    metrics: tuple[str | Metric, ...] = (),
     reporter: Reporter | None = None,
 ) -> list[Record]:
     """Compute what is pending and return the records of all the plan's runs, in the plan's order.
@@ -121,6 +123,7 @@ def execute(
         compile: use torch.compile.
         debug: print the traceback of a run that fails.
         modules: files of methods and scenarios that workers load.
+        metrics: beside those of nica-bench and of installed packages, or files that define them.
         reporter: is told how the run goes on; None is silent.
 
     Raises:
@@ -128,7 +131,7 @@ def execute(
         NicaBenchError: if records can't be written any more; what is finished is kept.
     """
     plan.store.clean()
-    setting = Setting(str(plan.store.folder), device, compile, tuple(sys.argv), debug)
+    setting = Setting(str(plan.store.folder), device, compile, tuple(sys.argv), debug, metrics=metrics)
     for run, reason in plan.skipped:
         plan.store.write(failed_record(run, Status.SKIPPED, reason, setting, time.time()))
     if plan.pending:

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from nica_bench.dataset import Dataset
 from nica_bench.files.tensors import read_metadata
 from nica_bench.method import FitSession, Fitted, Interrupted, Progress
-from nica_bench.metrics import METRICS, Sample, Scores, score
+from nica_bench.metrics import METRICS, Metric, Sample, Scores, plug_in_scores, score
 from nica_bench.records.provenance import peak_memory_bytes, provenance
 from nica_bench.records.record import Record, Status
 from nica_bench.records.store import Store
+from nica_bench.registry import chosen_metrics
 from nica_bench.running.contract import checked_codes, checked_facts, checked_fits, checked_history, checked_ranking
 from nica_bench.running.images import ROWS, score_without_latents, some_rows
 from nica_bench.running.plan import Group, Run
@@ -50,6 +51,8 @@ class Setting:
     checkpoint_seconds: float = 180.0
     weights: bool = False
     """Keep the weights of every fit; those of fits on images are kept anyhow, for their figures."""
+    metrics: tuple[str | Metric, ...] = ()
+    """Metrics beside those of nica-bench and of installed packages, or the files that define them."""
 
 
 _datasets: OrderedDict[tuple[Scenario, int], Dataset] = OrderedDict()
@@ -230,6 +233,8 @@ def _scored(
         values, said = dict(scores.values), []
         finite = finite and bool(np.isfinite(validation).all())
         varying = not scores.correlation.size or bool(scores.correlation.any())
+    added, remarks = _added_metrics(run, data, fitted, importance, test, setting)
+    values, said = {**values, **added}, [*said, *remarks]
     status, message = Status.OK, ""
     if fitted.diverged is not None:
         status, message = Status.DIVERGED, fitted.diverged
@@ -263,6 +268,23 @@ def _scored(
         arrays["loss"] = curve
     arrays |= {f"history_{name}": values for name, values in checked_history(method, fitted).items()}
     return record, arrays
+
+
+def _added_metrics(
+    run: Run, data: Dataset, fitted: Fitted, importance: NDArray[Any], test: NDArray[Any], setting: Setting
+) -> tuple[dict[str, float | None], list[str]]:
+    """The values of the metrics that nica-bench does not have itself, and remarks on those that have none."""
+    metrics = chosen_metrics(setting.metrics)
+    if not metrics:
+        return {}, []
+    validation = checked_codes(run.method, fitted, data.validation, "validation")
+    codes = ((data.validation, validation), (data.test if len(test) == len(data.test.u) else None, test))
+    samples = []
+    for split, made in codes:
+        part = some_rows(data.test, ROWS) if split is None else split
+        z = np.zeros((len(made), 0)) if part.z is None else part.z
+        samples.append(Sample(z, made, part.u))
+    return plug_in_scores(metrics, samples[0], samples[1], importance)
 
 
 def _against_latents(

@@ -6,15 +6,18 @@ import contextlib
 import ctypes
 import multiprocessing
 import os
+import pickle
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from nica_bench.errors import NicaBenchError
@@ -52,6 +55,7 @@ class Worker:
         finished: indices of the group's runs whose records are written.
         gone: it has ended.
         kills: processes that had been ended for want of memory when this one was started.
+        unread: why it could not make the group's scenario and method, where it could not.
     """
 
     process: SpawnProcess
@@ -64,6 +68,19 @@ class Worker:
     finished: set[int] = field(default_factory=set)
     gone: bool = False
     kills: int = field(default_factory=memory_kills)
+    unread: str = ""
+
+    def send(self, group: Group, setting: Setting) -> None:
+        """Give it a group, with the metrics of the setting.
+
+        Classes that no module holds, those of a notebook or of a script, are sent by value. The versions are sent
+        beside the classes, because a worker that imports one does not know what was added to its version here.
+        """
+        import cloudpickle
+
+        owners = {owner for run in group.runs for owner in (type(run.method), type(run.scenario))}
+        versions = [(owner, owner.version) for owner in owners]
+        self.pipe.send_bytes(cloudpickle.dumps((group, setting.metrics, versions)))
 
     def ending(self) -> str:
         """How the process ended, for people."""
@@ -80,14 +97,25 @@ def start_worker(setting: Setting, modules: tuple[str, ...]) -> Worker:
     ours, theirs = context.Pipe()
     flags = context.RawValue(Flags)
     # not daemonic: a method may use processes of its own
-    process = context.Process(target=_serve, args=(theirs, flags, setting, modules))
+    process = context.Process(target=_serve, args=(theirs, flags, replace(setting, metrics=()), modules))
     if os.name == "posix":
         resource_tracker.ensure_running()  # starting it on the way would let Ctrl-C through again
     # A terminal and Slurm send these to all processes, but the parent ends its workers itself.
-    with held_back(*_PARENTS):
+    with held_back(*_PARENTS), _no_main():
         process.start()
     theirs.close()
     return Worker(process, ours, flags)
+
+
+@contextlib.contextmanager
+def _no_main() -> Iterator[None]:
+    """Let a process that is started meanwhile not import this one's main module: a script would run once more."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextlib.contextmanager
@@ -116,8 +144,15 @@ def _serve(pipe: Connection, flags: Flags, setting: Setting, modules: tuple[str,
                 load_file(Path(path))
             pipe.send(("ready", None))
             while not flags.stop:
-                group = pipe.recv()
-                run_group(group, setting, *_channel(pipe, flags))
+                packed = pipe.recv_bytes()
+                try:
+                    group, metrics, versions = pickle.loads(packed)
+                except Exception as error:
+                    pipe.send(("unread", f"a worker cannot make it: {type(error).__name__}: {error}"))
+                    return
+                for owner, version in versions:
+                    owner.version = version
+                run_group(group, replace(setting, metrics=metrics), *_channel(pipe, flags))
                 flags.listens = False
                 pipe.send(("done", None))
         except Interrupted:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from nica_bench.errors import UsageError, did_you_mean
-from nica_bench.metrics import METRICS
+from nica_bench.metrics import METRICS, Metric
 from nica_bench.records.record import Record
 
 __all__ = ["Quantity", "quantities", "quantity"]
@@ -105,9 +105,18 @@ def quantities(records: Iterable[Record] = ()) -> dict[str, Quantity]:
     return known
 
 
-def quantity(name: str, records: Iterable[Record] = ()) -> Quantity:
-    """A quantity by its name. Raises UsageError where there is none, with the nearest that there are."""
-    known = quantities() if name in METRICS else quantities(records)
+def quantity(name: str, records: Iterable[Record] = (), metric: Metric | None = None) -> Quantity:
+    """A quantity by its name, or that of a metric which is added to those of nica-bench.
+
+    Raises:
+        UsageError: where there is none, with the nearest that there are.
+    """
+    if metric is not None:
+        low, high, better = metric.low, metric.high, metric.higher_is_better
+        return Quantity(metric.name, metric.description, low, high, better, True, _of_score(metric.name))
+    if name in METRICS:
+        return quantities()[name]
+    known = quantities(records)
     if name not in known:
         raise UsageError(f"unknown metric '{name}'; {did_you_mean(name, known)}")
     return known[name]
