@@ -15,7 +15,6 @@ import typer
 from nica_bench.cli.console import Debug, Json, Out, Session, counted, err, out, say, tell
 from nica_bench.cli.experiment import verdict_lines, verdicts_json, without
 from nica_bench.cli.flags import scenario_with
-from nica_bench.cli.progress import reporting, runs_text
 from nica_bench.errors import UsageError
 from nica_bench.experiments import Experiment, judge, make_experiment
 from nica_bench.method import Method
@@ -25,6 +24,7 @@ from nica_bench.records.record import Record, Status
 from nica_bench.records.store import Store
 from nica_bench.registry import make_method, method_file, method_types, scenario_file
 from nica_bench.running.plan import check_names, fitting, parse_seeds, parse_statuses, seeds_text
+from nica_bench.running.progress import reporting, runs_text
 from nica_bench.running.runner import Plan, execute, make_plan
 from nica_bench.tables import render, rows_of, scores_table, terminal_table
 from nica_bench.training.device import check_device_name

@@ -12,7 +12,6 @@ import typer
 
 from nica_bench.cli.console import Debug, Json, Session, counted, out, say
 from nica_bench.cli.dry_run import dry_run as print_plan
-from nica_bench.cli.progress import runs_text
 from nica_bench.cli.run import dotted_parameters, tell_failures
 from nica_bench.cli.watching import wait, watching
 from nica_bench.errors import UsageError, did_you_mean
@@ -20,6 +19,7 @@ from nica_bench.records.collection import Collection
 from nica_bench.records.record import Record
 from nica_bench.records.store import Store
 from nica_bench.running.plan import Run, parse_statuses
+from nica_bench.running.progress import runs_text
 from nica_bench.running.runner import Plan, make_plan
 from nica_bench.tables import Query, Table, render, rows_of, scores_table, table_kind, terminal_table
 from nica_bench.training.device import check_device_name

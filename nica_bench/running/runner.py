@@ -111,6 +111,7 @@ def execute(
     debug: bool = False,
     modules: tuple[str, ...] = (),
     metrics: tuple[str | Metric, ...] = (),
+    command: tuple[str, ...] | None = None,
     reporter: Reporter | None = None,
 ) -> list[Record]:
     """Compute what is pending and return the records of all the plan's runs, in the plan's order.
@@ -124,6 +125,7 @@ def execute(
         debug: print the traceback of a run that fails.
         modules: files of methods and scenarios that workers load.
         metrics: beside those of nica-bench and of installed packages, or files that define them.
+        command: what is noted as the command that made the records; None is the command line of this process.
         reporter: is told how the run goes on; None is silent.
 
     Raises:
@@ -131,7 +133,9 @@ def execute(
         NicaBenchError: if records can't be written any more; what is finished is kept.
     """
     plan.store.clean()
-    setting = Setting(str(plan.store.folder), device, compile, tuple(sys.argv), debug, metrics=metrics)
+    setting = Setting(
+        str(plan.store.folder), device, compile, tuple(sys.argv) if command is None else command, debug, metrics=metrics
+    )
     for run, reason in plan.skipped:
         plan.store.write(failed_record(run, Status.SKIPPED, reason, setting, time.time()))
     if plan.pending:

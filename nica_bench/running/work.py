@@ -11,20 +11,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from nica_bench.dataset import Dataset
 from nica_bench.files.tensors import read_metadata
 from nica_bench.method import FitSession, Fitted, Interrupted, Progress
-from nica_bench.metrics import METRICS, Metric, Sample, Scores, plug_in_scores, score
+from nica_bench.metrics import Metric
 from nica_bench.records.provenance import peak_memory_bytes, provenance
 from nica_bench.records.record import Record, Status
 from nica_bench.records.store import Store
-from nica_bench.registry import chosen_metrics
-from nica_bench.running.contract import checked_codes, checked_facts, checked_fits, checked_history, checked_ranking
-from nica_bench.running.images import ROWS, score_without_latents, some_rows
+from nica_bench.running.contract import checked_facts, checked_fits, checked_history
 from nica_bench.running.plan import Group, Run
+from nica_bench.running.scoring import score_fit
 from nica_bench.scenario import Scenario
 from nica_bench.seeds import Streams
 
@@ -32,8 +30,6 @@ __all__ = ["Setting", "failed_record", "run_group"]
 
 Arrays = dict[str, NDArray[Any]]
 
-KEPT_CODES = 500
-"""Test codes kept in a record's arrays, for figures."""
 KEPT_VALUES = 20_000_000
 """Training values of the datasets that a process keeps: 40 of the artificial ones, or one of images."""
 
@@ -210,102 +206,27 @@ def _scored(
     setting: Setting,
     started: float,
 ) -> tuple[Record, Arrays]:
-    """Encode, check the contract, score."""
+    """Score, and make the record."""
     method = run.method
-    blind = data.n_latents is None
-    test_split = some_rows(data.test, ROWS) if blind else data.test
-    test = checked_codes(method, fitted, test_split, "test")
-    width = test.shape[1]
-    importance = checked_ranking(method, "importance", fitted.importance, width)
-    rankings = {name: checked_ranking(method, name, values, width) for name, values in fitted.rankings.items()}
+    scoring = score_fit(method, data, fitted, Streams.of_fit(run.seed, run.training_seed), setting.metrics)
     facts, curve = checked_facts(method, fitted)
-    streams = Streams.of_fit(run.seed, run.training_seed)
-    values: dict[str, float | None]
-    finite, varying = bool(np.isfinite(test).all()), bool((test.max(0) > test.min(0)).any())
-    if blind:
-        scores, classes, said, arrays = score_without_latents(
-            method, data, fitted, importance, test_split, test, streams
-        )
-        # what compares codes with latents is not applicable: null, which is no failure and not 0
-        values = {**{m.name: None for m in METRICS.values() if m.needs_latents}, **scores.values, **classes}
-    else:
-        scores, validation, arrays = _against_latents(run, data, fitted, importance, test, streams)
-        values, said = dict(scores.values), []
-        finite = finite and bool(np.isfinite(validation).all())
-        varying = not scores.correlation.size or bool(scores.correlation.any())
-    added, remarks = _added_metrics(run, data, fitted, importance, test, setting)
-    values, said = {**values, **added}, [*said, *remarks]
-    status, message = Status.OK, ""
-    if fitted.diverged is not None:
-        status, message = Status.DIVERGED, fitted.diverged
-    elif not finite:
-        bad = int((~np.isfinite(test)).sum())
-        status, message = Status.ERROR, f"{bad} of {test.size} test codes are not finite"
-    elif not varying:
-        status, message = Status.ERROR, "all codes are constant"
     record = Record(
         spec=run.spec,
-        status=status,
+        status=scoring.status,
         side_information=method.side_information,
-        message=message,
-        notes=[*scores.notes, *said, *notes],
+        message=scoring.message,
+        notes=[*scoring.notes, *notes],
         kind=method.kind(),
         truth={**data.truth, "equivalence": run.scenario.equivalence},
         difficulty=dict(data.difficulty),
-        scores=values,
-        dimensions=scores.dimensions,
+        scores=scoring.values,
+        dimensions=scoring.scores.dimensions,
         training=facts,
         cost=cost,
         provenance=provenance(setting.command, setting.device, setting.threads if method.large else 1, started),
     )
-    if not blind:  # of images the leading codes are kept, see nica_bench/running/images.py
-        arrays |= {"codes": test[:KEPT_CODES], "u": test_split.u[:KEPT_CODES]}
-    arrays |= {
-        "importance": importance,
-        **{f"ranking_{name}": values for name, values in rankings.items()},
-    }
+    arrays = dict(scoring.arrays)
     if curve is not None:
         arrays["loss"] = curve
     arrays |= {f"history_{name}": values for name, values in checked_history(method, fitted).items()}
     return record, arrays
-
-
-def _added_metrics(
-    run: Run, data: Dataset, fitted: Fitted, importance: NDArray[Any], test: NDArray[Any], setting: Setting
-) -> tuple[dict[str, float | None], list[str]]:
-    """The values of the metrics that nica-bench does not have itself, and remarks on those that have none."""
-    metrics = chosen_metrics(setting.metrics)
-    if not metrics:
-        return {}, []
-    validation = checked_codes(run.method, fitted, data.validation, "validation")
-    codes = ((data.validation, validation), (data.test if len(test) == len(data.test.u) else None, test))
-    samples = []
-    for split, made in codes:
-        part = some_rows(data.test, ROWS) if split is None else split
-        z = np.zeros((len(made), 0)) if part.z is None else part.z
-        samples.append(Sample(z, made, part.u))
-    return plug_in_scores(metrics, samples[0], samples[1], importance)
-
-
-def _against_latents(
-    run: Run, data: Dataset, fitted: Fitted, importance: NDArray[Any], test: NDArray[Any], streams: Streams
-) -> tuple[Scores, NDArray[Any], Arrays]:
-    """The scores of codes whose latents are known, the validation codes, and arrays for the record."""
-    method, z, validation_z = run.method, data.test.z, data.validation.z
-    assert z is not None, "the caller has looked"
-    assert validation_z is not None, "all splits have latents or none"
-    validation = checked_codes(method, fitted, data.validation, "validation")
-    scores = score(
-        Sample(validation_z, validation, data.validation.u),
-        Sample(z, test, data.test.u),
-        importance,
-        streams.numpy("evaluation"),
-        knows_dimension="n" in method.side_information,
-    )
-    arrays = {
-        "correlation": scores.correlation,
-        "slopes": scores.slopes,
-        "assignment": np.array([scores.assignment.codes, scores.assignment.signs]),
-        "z": z[:KEPT_CODES],
-    }
-    return scores, validation, arrays

@@ -5,11 +5,11 @@ import io
 import pytest
 from rich.console import Console
 
-from nica_bench.cli import progress as module
-from nica_bench.cli.progress import Bars, Lines, reporting
 from nica_bench.method import Progress
 from nica_bench.registry import make_method, make_scenario
+from nica_bench.running import progress as module
 from nica_bench.running.plan import Group, grouped, make_runs
+from nica_bench.running.progress import Bars, Lines, reporting
 
 
 @pytest.fixture
