@@ -39,6 +39,7 @@ __all__ = [
     "method_file",
     "method_text",
     "method_types",
+    "metrics_of",
     "scenario_file",
     "scenario_text",
     "scenario_types",
@@ -196,13 +197,14 @@ def load_metric_file(path: Path) -> list[Metric]:
     Raises:
         UsageError: if it does not import, holds none, or one that is not declared as it must be.
     """
-    found = _metrics_of(_module(path.resolve(), "metric"), f"metric file {path}")
+    found = metrics_of(_module(path.resolve(), "metric"), f"metric file {path}")
     if not found:
         raise UsageError(f"metric file {path} defines no metric: expected an instance of Metric with compute")
     return found
 
 
-def _metrics_of(module: ModuleType, where: str) -> list[Metric]:
+def metrics_of(module: ModuleType, where: str) -> list[Metric]:
+    """The metrics that a module holds. Raises UsageError for one that is not declared as it must be."""
     from nica_bench.metrics import Metric, check_metric_declaration
 
     found = [value for value in vars(module).values() if isinstance(value, Metric) and value.compute is not None]
@@ -224,7 +226,7 @@ def installed_metrics() -> Mapping[str, Metric]:
         except Exception as error:
             raise UsageError(f"{where} does not import: {error}") from error
         if isinstance(loaded, ModuleType):
-            found += _metrics_of(loaded, where)
+            found += metrics_of(loaded, where)
         else:
             check_metric_declaration(loaded, where)
             found.append(loaded)

@@ -17,15 +17,15 @@ from nica_bench.errors import UsageError, did_you_mean
 
 __all__ = ["check", "new"]
 
-_KINDS = ("method", "scenario")
+_KINDS = ("method", "scenario", "metric")
 
 
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE.py", help="A file that defines a method or a scenario.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE.py", help="A file that defines a method, scenario or metric.")],
     json_: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Check that the methods and scenarios of a file keep their contract.
+    """Check that the methods, scenarios and metrics of a file keep their contract.
 
     What is wrong is printed with its line. Exit code 0: nothing, 3: something, 2: the file does not import.
     """
@@ -45,28 +45,37 @@ def check(
 
 
 def new(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="method or scenario")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="method, scenario or metric")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name: small letters, digits and '-'.")],
     save: Annotated[Path | None, typer.Option("--save", metavar="FILE", help="The file; default: ./NAME.py.")] = None,
+    torch: Annotated[bool, typer.Option("--torch", help="Of a method: one that trains with torch.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Write a commented file that works, to begin a method or a scenario with."""
-    from nica_bench.registry import method_types, scenario_types
+    """Write a commented file that works, to begin a method, a scenario or a metric with.
+
+    Example: nica-bench new method --torch my-flow
+    """
+    from nica_bench.metrics import METRICS
+    from nica_bench.registry import installed_metrics, method_types, scenario_types
 
     if kind not in _KINDS:
-        raise UsageError(f"new takes method or scenario, got '{kind}'; {did_you_mean(kind, _KINDS)}")
+        raise UsageError(f"new takes method, scenario or metric, got '{kind}'; {did_you_mean(kind, _KINDS)}")
+    if torch and kind != "method":
+        raise UsageError(f"--torch belongs to a method, got '{kind}'")
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name) or re.search(r"-\d+of\d+$", name):
         raise UsageError(f"a name is small letters, digits and '-', without '-<n>of<D>', got '{name}'")
     stem = name.replace("-", "_")
     path = save or Path(f"{stem}_{kind}.py" if keyword.iskeyword(stem) else f"{stem}.py")
     if path.suffix != ".py":
         raise UsageError(f"--save {path}: a Python file ends in .py")
-    if name in (method_types() if kind == "method" else scenario_types()):
+    taken = {"method": method_types(), "scenario": scenario_types(), "metric": {**METRICS, **installed_metrics()}}
+    if name in taken[kind] or (kind == "metric" and stem in taken[kind]):
         raise UsageError(f"there is a {kind} '{name}' already: choose another name")
     words = name.split("-")
-    text = resources.files("nica_bench.checking").joinpath("templates", f"{kind}.txt").read_text(encoding="utf-8")
+    template = "torch_method" if torch else kind
+    text = resources.files("nica_bench.checking").joinpath("templates", f"{template}.txt").read_text(encoding="utf-8")
     values = {
-        "name": name,
+        "name": stem if kind == "metric" else name,
         "class_name": "".join(w[0].upper() + w[1:] for w in words),
         "title": " ".join(words).capitalize(),
     }
@@ -80,5 +89,9 @@ def new(
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
     place = path if path.is_absolute() else f"./{path}"
-    run = f"-s gauss-2of4 -m {place}" if kind == "method" else f"-s {place}:2of4 -m pca"
+    run = {
+        "method": f"-s gauss-2of4 -m {place}",
+        "scenario": f"-s {place}:2of4 -m pca",
+        "metric": f"-s gauss-2of4 -m pca --metric {place}",
+    }[kind]
     tell([f"{path}: next, `nica-bench check {path}` and `nica-bench run {run} --seeds 0:3`"])
