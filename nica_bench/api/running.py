@@ -21,10 +21,8 @@ from nica_bench.method import Method
 from nica_bench.metrics import Metric
 from nica_bench.records.collection import Collection
 from nica_bench.records.store import Store
-from nica_bench.registry import make_method as _mm
-from nica_bench.registry import make_scenario as _ms
-from nica_bench.registry import method_file, method_types, scenario_file
-from nica_bench.running.plan import fitting, parse_seeds, parse_statuses
+from nica_bench.running.grid import Request, resolve
+from nica_bench.running.plan import parse_seeds, parse_statuses
 from nica_bench.running.progress import reporting
 from nica_bench.running.reporter import Reporter
 from nica_bench.running.runner import execute, make_plan
@@ -59,7 +57,7 @@ def run(
     Args:
         scenarios: one or several of: a name such as "gauss-2of10[conditions=3]", the path of a data file or of a
             scenario's Python file, a `Scenario`, or a `Dataset`.
-        methods: one or several of: a name such as "gin[lr=0.001]", the path of a method's Python file, a `Method` or its
+        methods: one or several of: a name such as "gin[lr=0.001]", the path of a Python file, a `Method` or its
             class, or an object with scikit-learn's `fit` and `transform` (see `wrap`). None is the default methods.
         seeds: of the datasets: numbers, or a text such as "0:10"; None is each scenario's default.
         training_seeds: number of trainings per dataset; None is each scenario's default.
@@ -80,23 +78,20 @@ def run(
         NicaBenchError: if records cannot be written any more; what is finished is kept.
     """
     check_device_name(device)
-    chosen = [_scenario(each) for each in _several(scenarios)]
-    named = (
-        [n for n, m in method_types().items() if m.default]
-        if methods is None
-        else [_method(each) for each in _several(methods)]
+    request = Request(
+        [_scenario(each) for each in _several(scenarios)],
+        [] if methods is None else [_method(each) for each in _several(methods)],
+        seeds=_seeds(seeds),
+        training_seeds=training_seeds,
     )
-    texts = [*((scenario_file, s) for s in chosen), *((method_file, m) for m in named)]
-    modules = tuple(str(p) for f, t in texts if isinstance(t, str) and (p := f(t)))
-    scens = [_ms(s) if isinstance(s, str) else s for s in chosen]
-    meths = [_mm(m) if isinstance(m, str) else m for m in named]
-    if methods is None:
-        meths = fitting(meths, scens)
+    if methods is not None and not request.methods:
+        raise UsageError("methods is an empty list; None takes the default methods")
+    grid = resolve(request, limit=None)
     added = tuple(m if isinstance(m, Metric) else str(Path(m).absolute()) for m in metrics)
     folder = TemporaryDirectory(prefix="nica-bench-") if out is None else None
     store = Store.open(folder.name if folder is not None else os.fspath(out or "."))
-    plan = make_plan(scens, meths, _seeds(seeds), training_seeds, store, retry=parse_statuses(retry), force=force)
-    with _same_environment(), _reporter(progress, len(plan.pending), len(scens)) as reporter:
+    plan = make_plan(grid, store, retry=parse_statuses(retry), force=force)
+    with _same_environment(), _reporter(progress, len(plan.pending), len(grid.scenarios)) as reporter:
         records = execute(
             plan,
             device=device,
@@ -104,7 +99,7 @@ def run(
             timeout=timeout,
             compile=compile,
             debug=debug,
-            modules=modules,
+            modules=grid.modules,
             metrics=added,
             command=("nica_bench.run",),
             reporter=reporter,

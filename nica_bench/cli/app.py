@@ -22,7 +22,7 @@ def build() -> typer.Typer:
     """
     from nica_bench.cli.authors import check, new
     from nica_bench.cli.data import data
-    from nica_bench.cli.flags import with_scenario_flags
+    from nica_bench.cli.flags import OLD_NAMES, with_options
     from nica_bench.cli.inspect import info, list_, show
     from nica_bench.cli.keeping import collect, merge
     from nica_bench.cli.publish import publish
@@ -33,12 +33,12 @@ def build() -> typer.Typer:
 
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
     app.callback(invoke_without_command=True)(_root)
-    app.command()(with_scenario_flags(run))
-    app.command()(with_scenario_flags(sweep))
+    app.command(context_settings=OLD_NAMES)(with_options(run))
+    app.command(context_settings=OLD_NAMES)(with_options(sweep))
     app.command()(status)
     app.command()(cancel)
     app.command("list")(list_)
-    app.command()(with_scenario_flags(info))
+    app.command()(with_options(info))
     app.command()(show)
     app.command()(table)
     app.command(help=PLOT_HELP)(plot)

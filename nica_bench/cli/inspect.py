@@ -15,14 +15,14 @@ from rich.table import Table
 
 from nica_bench.cli.console import Debug, Json, Out, listing, out, tell
 from nica_bench.cli.experiment import about, about_lines
-from nica_bench.cli.flags import flag_of, scenario_with
+from nica_bench.cli.flags import flag_of
 from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.experiments import Experiment, experiment_names, make_experiment
 from nica_bench.method import Method
 from nica_bench.parameters import Range, parameters_of, parse_name
 from nica_bench.records.command import command_again
 from nica_bench.records.store import Store
-from nica_bench.registry import data_file, make_method, method_file, method_types, scenario_types
+from nica_bench.registry import data_file, make_method, make_scenario, method_file, method_types, scenario_types
 from nica_bench.running.plan import parse_seeds
 from nica_bench.scenario import Scenario
 
@@ -125,7 +125,7 @@ def _scenario(name: str, given: Mapping[str, str]) -> Scenario:
     from nica_bench.metrics import METRICS
 
     try:
-        return scenario_with(name, given)
+        return make_scenario(name, given)
     except UsageError as error:
         base = parse_name(name)[0]
         near = did_you_mean(base, [*method_types(), *METRICS, *experiment_names()])

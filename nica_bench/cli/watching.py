@@ -122,8 +122,7 @@ def watching(store: Store) -> Iterator[None]:
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
-        with journal.submitting():
-            yield
+        yield
     except (KeyboardInterrupt, _Stopped) as stopped:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         local = all(array.cluster != "slurm" for array in journal.open_arrays())

@@ -14,8 +14,6 @@ from nica_bench.scenario import Scenario
 __all__ = [
     "Group",
     "Run",
-    "check_names",
-    "fitting",
     "grouped",
     "make_runs",
     "parse_seeds",
@@ -152,31 +150,6 @@ def unfit(method: Method, scenario: Scenario) -> str | None:
     if "n" in method.side_information and scenario.stand_in_latents is None:
         return "it is told the number of latents, and there is none to tell here"
     return method.skip(scenario)
-
-
-def check_names(methods: Iterable[Method], parameters: Iterable[str], flag: str = "") -> None:
-    """Check that names stand for one method each, and that parameters are those of methods that are there.
-
-    Args:
-        methods: of a run.
-        parameters: names of methods that parameters were given to.
-        flag: how they were given, for the message.
-
-    Raises:
-        UsageError: naming what stands for two methods, or for none.
-    """
-    owners: dict[str, type[Method]] = {}
-    for method in methods:
-        if owners.setdefault(method.name, type(method)) is not type(method):
-            raise UsageError(f"two methods are called '{method.name}': give the one in the file another name")
-    for owner in parameters:
-        if owner not in owners:
-            raise UsageError(f"{flag}{owner}.…: '{owner}' is not among the methods; {did_you_mean(owner, owners)}")
-
-
-def fitting(methods: Iterable[Method], scenarios: Sequence[Scenario]) -> list[Method]:
-    """Those methods that make sense on one of the scenarios at least: which of the default ones a run takes."""
-    return [m for m in methods if any(unfit(m, s) is None for s in scenarios)]
 
 
 def _bytes_of(method: Method, scenario: Scenario) -> int:

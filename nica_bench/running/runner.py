@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Container, Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +16,9 @@ from nica_bench.method import Method
 from nica_bench.metrics import Metric
 from nica_bench.records.record import Record, Status
 from nica_bench.records.store import Store
+from nica_bench.running.grid import Grid
 from nica_bench.running.machine import memory_limit, usable_cores
-from nica_bench.running.plan import Group, Run, grouped, make_runs, parse_seeds, pending, unfit
+from nica_bench.running.plan import Group, Run, grouped, pending, unfit
 from nica_bench.running.reporter import Reporter
 from nica_bench.running.work import Setting, failed_record
 from nica_bench.scenario import Scenario
@@ -25,10 +26,31 @@ from nica_bench.scenario import Scenario
 if TYPE_CHECKING:
     from nica_bench.running.pool import Crew
 
-__all__ = ["Plan", "compute", "execute", "make_plan"]
+__all__ = ["Counts", "Plan", "compute", "execute", "make_plan"]
 
 MEMORY_SHARE = 0.5
 """Share of the available memory that all workers together may plan to use."""
+
+
+@dataclass
+class Counts:
+    """How many runs a method has on a scenario, and what becomes of them.
+
+    Args:
+        runs: in all.
+        cached: with a record.
+        skipped: whose method cannot run on the scenario.
+        failed: that failed before and are not tried again.
+        pending: to be computed.
+        why: they are skipped.
+    """
+
+    runs: int = 0
+    cached: int = 0
+    skipped: int = 0
+    failed: int = 0
+    pending: int = 0
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,22 +75,44 @@ class Plan:
     broken: dict[Path, str]
     missing: tuple[str, ...] = ()
 
+    def notes(self) -> list[str]:
+        """What is to be known before the run begins: broken records, and warnings of the scenarios."""
+        lines = [
+            f"broken record {path}: {reason}; it is computed again where it is asked for"
+            for path, reason in self.broken.items()
+        ]
+        for scenario in dict.fromkeys(run.scenario for run in self.runs):
+            lines += [f"note: {scenario.label}: {warning}" for warning in scenario.warnings()]
+        return lines
 
-def make_plan(
-    scenarios: Sequence[Scenario],
-    methods: Sequence[Method],
-    seeds: Sequence[int] | None,
-    training_seeds: int | None,
-    store: Store,
-    *,
-    retry: set[Status],
-    force: bool,
-    need_files: bool = True,
-) -> Plan:
+    def counts(self, skipped_before: Container[str] = ()) -> dict[tuple[Scenario, Method], Counts]:
+        """What becomes of the runs of each method on each scenario, in the plan's order.
+
+        Args:
+            skipped_before: keys of runs whose record says that they were skipped; else they count as cached.
+        """
+        waiting, skipped = set(self.pending), dict(self.skipped)
+        found: dict[tuple[Scenario, Method], Counts] = {}
+        for run in self.runs:
+            counts = found.setdefault((run.scenario, run.method), Counts())
+            counts.runs += 1
+            if run in waiting:
+                counts.pending += 1
+            elif run in skipped or run.spec.key in skipped_before:
+                counts.skipped += 1
+                counts.why = counts.why or skipped.get(run, "")
+            elif run in self.failed:
+                counts.failed += 1
+            else:
+                counts.cached += 1
+        return found
+
+
+def make_plan(grid: Grid, store: Store, *, retry: set[Status], force: bool, need_files: bool = True) -> Plan:
     """Plan a run; computes nothing.
 
     Args:
-        scenarios, methods, seeds, inits: the grid; where seeds or inits are None, each scenario's own default holds.
+        grid: what is run.
         store: where records are.
         retry: statuses that are computed again.
         force: compute everything again.
@@ -78,16 +122,7 @@ def make_plan(
         UsageError: if files of a scenario are missing that has runs to be computed; they are named.
     """
     scan = store.scan()
-    runs = [
-        run
-        for s in scenarios
-        for run in make_runs(
-            [s],
-            methods,
-            parse_seeds(s.default_seeds) if seeds is None else seeds,
-            s.default_training_seeds if training_seeds is None else training_seeds,
-        )
-    ]
+    runs = grid.runs()
     todo = pending(runs, scan.records, retry, force)
     reasons = {(c.scenario, c.method): unfit(c.method, c.scenario) for c in todo}
     skipped = [(c, reason) for c in todo if (reason := reasons[c.scenario, c.method]) is not None]

@@ -25,8 +25,8 @@ import psutil
 from nica_bench.errors import NicaBenchError, UsageError
 from nica_bench.files.atomic import locked, reason, sync_folder, temporary
 from nica_bench.running.plan import Run
+from nica_bench.running.resources import Resources
 from nica_bench.sweep.job import CellText
-from nica_bench.sweep.resources import Resources
 
 __all__ = ["Array", "Journal"]
 

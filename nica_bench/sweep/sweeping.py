@@ -41,6 +41,7 @@ class Manner:
         device, timeout, compile: as of a run.
         jobs: workers of a local job; None is one for each core.
         debug: print the traceback of a run that fails.
+        metrics: files of metrics that are computed beside those of nica-bench.
     """
 
     device: str = "auto"
@@ -48,6 +49,12 @@ class Manner:
     compile: bool = False
     jobs: int | None = None
     debug: bool = False
+    metrics: tuple[str, ...] = ()
+
+    def setting(self, store: Store) -> Setting:
+        """The setting of runs whose records go into a store."""
+        device, compile, metrics = self.device, self.compile, tuple(self.metrics)
+        return Setting(str(store.folder), device, compile, tuple(sys.argv), self.debug, metrics=metrics)
 
 
 class Sweep:
@@ -102,7 +109,14 @@ class Sweep:
             UsageError: if the cluster refuses them.
             NicaBenchError: if they can't be submitted now; those that were go on.
         """
-        setting = Setting(str(self._store.folder), manner.device, manner.compile, tuple(sys.argv), manner.debug)
+        setting = Setting(
+            str(self._store.folder),
+            manner.device,
+            manner.compile,
+            tuple(sys.argv),
+            manner.debug,
+            metrics=tuple(manner.metrics),
+        )
         for run, reason in plan.skipped:
             self._store.write(failed_record(run, Status.SKIPPED, reason, setting, time.time()))
         old = self._store.scan(c.spec.key for batch in batches for job in batch.jobs for c in job).records
@@ -199,7 +213,14 @@ class Sweep:
         )
         self.journal.write(array)
         folder = self.journal.array_folder(array.name)
-        setting = Setting(str(self._store.folder), manner.device, manner.compile, tuple(sys.argv), manner.debug)
+        setting = Setting(
+            str(self._store.folder),
+            manner.device,
+            manner.compile,
+            tuple(sys.argv),
+            manner.debug,
+            metrics=tuple(manner.metrics),
+        )
         settings: dict[str, Any] = {
             "setting": setting,
             "modules": _modules(jobs),

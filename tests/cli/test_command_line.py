@@ -149,7 +149,7 @@ def test_bars_in_a_terminal_of_80_columns(tmp_path, colour):
         (["-s", "gauss-2of10", "-m", "gin[lrr=1]"], "did you mean 'lr'"),
         (["-s", "gauss-2of10", "-m", "gin[lr=-1]"], "lr is a number > 0, got -1"),
         (["-s", "gauss-2of10", "-m", "gin", "-p", "gim.lr=1"], "'gim' is not among the methods; did you mean 'gin'"),
-        (["-s", "gauss-2of10", "-m", "gin", "-p", "lr=1"], "-p is written method.parameter=value, got 'lr=1'"),
+        (["-s", "gauss-2of10", "-m", "gin", "-p", "lr=1"], "-p: expected method.parameter=value, got 'lr=1'"),
         (["-s", "gauss-2of10", "-m", "./none.py"], "none.py: expected a Python file that holds a subclass of Method"),
         (["-s", "gauss-2of10", "-m", "./syntax.py"], "syntax.py, line 1 does not import: SyntaxError"),
         (["-s", "gauss-2of10", "-m", "./import.py"], "import.py, line 2 does not import: ModuleNotFoundError"),
@@ -262,7 +262,7 @@ def test_flags_come_from_all_scenarios(digits, call):
 def test_a_flag_that_a_scenario_does_not_have(digits, call):
     code, _, said = call("run", "-s", "gauss-2of10", "-s", "digits", "--conditions", "3")
     assert code == 2
-    assert said == "error: scenario digits has no --conditions; it has --noise, --blur, --jobs\n"
+    assert said == "error: digits has no parameter 'conditions'; known: blur, jobs, noise\n"
 
 
 def test_brackets_win_over_flags(call):

@@ -14,7 +14,7 @@ from nica_bench.publishing.publication import read_publication, table_text, vers
 from nica_bench.records.collection import collect
 from nica_bench.records.packing import pack_runs
 from nica_bench.records.store import Store
-from nica_bench.sweep import read_sweep
+from nica_bench.running.gridfile import read_grid_file
 
 RESULTS = ROOT / "results"
 PUBLISHED = sorted(path.parent for path in RESULTS.glob("*/sweep.toml"))
@@ -23,7 +23,7 @@ PUBLISHED = sorted(path.parent for path in RESULTS.glob("*/sweep.toml"))
 @pytest.mark.parametrize("folder", PUBLISHED, ids=lambda folder: folder.name)
 def test_what_is_published_follows_from_its_records(folder):
     publication = read_publication(folder)
-    assert read_sweep(folder / "sweep.toml").scenarios
+    assert read_grid_file(folder / "sweep.toml").request.scenarios
     if not (folder / "records.parquet").exists():
         pytest.skip(f"{folder.name} has not been run yet")
     assert (folder / "table.md").read_text() == table_text(publication)

@@ -22,6 +22,7 @@ from nica_bench.report import make_report
 from nica_bench.report import page as page_module
 from nica_bench.report.answers import answer
 from nica_bench.report.explorer import explorer_markup
+from nica_bench.running.grid import Grid
 from nica_bench.running.runner import execute, make_plan
 from nica_bench.stats import blocks_of
 
@@ -35,9 +36,8 @@ FEW = "steps=12,lr=3e-3"
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("explorer") / "out"
     methods = [make_method(label) for label in (f"gin-conv[{FEW}]", f"glow-conv[{FEW}]", "pca")]
-    plan = make_plan(
-        [make_scenario("digits[samples=300]")], methods, [0], 1, Store.open(folder), retry=set(), force=False
-    )
+    grid = Grid((make_scenario("digits[samples=300]"),), tuple(methods), (0,), 1)
+    plan = make_plan(grid, Store.open(folder), retry=set(), force=False)
     assert [r.status for r in execute(plan, device="cpu", jobs=1)] == ["ok"] * 3
     return folder
 

@@ -11,25 +11,26 @@ from helpers.sweeps import runs
 from nica_bench.cli.dry_run import dry_run
 from nica_bench.records.record import Status
 from nica_bench.records.store import Store
+from nica_bench.running.grid import Request
+from nica_bench.running.gridfile import Settings
 from nica_bench.running.runner import make_plan
 from nica_bench.running.work import Setting, failed_record
-from nica_bench.sweep import Flags, SweepFile, make_grid
+from nica_bench.sweep import make_order
 
 LABELS = ["gauss-2of10", "lognormal-2of10"]
 
 
 @pytest.fixture
 def planned(tmp_path, capsys):
-    made = make_grid(SweepFile(), Flags(LABELS, ["gin-matched", "raw-x"], {}, {}, "0:2", 1), lambda r: r, yes=False)
+    order = make_order(None, Request(LABELS, ["gin-matched", "raw-x"], seeds=range(2), training_seeds=1), Settings())
     store = Store.open(tmp_path)
 
     def rows():
-        dry_run(made, store, set(), False, "local")
+        dry_run(order, store)
         lines = capsys.readouterr().out.splitlines()
         return lines, {tuple(line.split()[:2]): list(map(int, line.split()[2:])) for line in lines[1:5]}
 
-    grid = made.scenarios, made.methods, made.seeds, made.training_seeds
-    return rows, store, make_plan(*grid, store, retry=set(), force=False)
+    return rows, store, make_plan(order.grid, store, retry=set(), force=False)
 
 
 def test_annotations_are_not_evaluated_cell_by_cell(monkeypatch):
@@ -44,7 +45,7 @@ def test_annotations_are_not_evaluated_cell_by_cell(monkeypatch):
 def test_what_makes_no_sense_is_skipped_and_not_cached(planned):
     rows, _, _ = planned
     lines, counts = rows()
-    assert lines[0].split() == ["scenario", "method", "cells", "cached", "skipped", "failed", "pending"]
+    assert lines[0].split() == ["scenario", "method", "runs", "cached", "skipped", "failed", "pending"]
     assert counts[LABELS[1], "gin-matched"] == [2, 0, 2, 0, 0]
     assert [c for c in counts.values() if c != [2, 0, 2, 0, 0]] == [[2, 0, 0, 0, 2]] * 3
     assert "8 runs: 0 cached, 2 skipped, 6 pending; " in "\n".join(lines)

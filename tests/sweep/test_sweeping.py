@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from helpers.sweeps import GIN, RAW, SCENARIO, made, note_begun, runs, statuses, submit
+from helpers.sweeps import GIN, GRID, RAW, SCENARIO, made, note_begun, runs, statuses, submit
 from nica_bench.errors import NicaBenchError, UsageError
 from nica_bench.records.record import Record, Status
 from nica_bench.registry import make_scenario
 from nica_bench.running.plan import Group
+from nica_bench.running.resources import Resources
 from nica_bench.running.runner import make_plan
-from nica_bench.sweep import Costs, Journal, Resources, Sweep, overview, pack
+from nica_bench.sweep import Costs, Journal, Sweep, overview, pack
 from nica_bench.sweep.clusters import Look
 from nica_bench.sweep.job import SweepJob, _Notes, begun_file
 from nica_bench.sweep.packing import family_of
@@ -218,5 +219,5 @@ def test_a_folder_that_a_job_cannot_write_to_ends_the_job(sweep):
     sweep.played.looks[0] = Look("ended", Status.KILLED, "job 1 ended: FAILED, the disk is full")
     assert list(sweep.run())[-1].done == 4
     assert statuses(sweep) == {"killed": 4}
-    plan = make_plan([SCENARIO], [RAW], range(4), 1, sweep._store, retry=set(), force=False)
+    plan = make_plan(GRID, sweep._store, retry=set(), force=False)
     assert len(plan.pending) == 4

@@ -1,4 +1,4 @@
-"""Sweep files: what they say, which runs come of it, and what is refused, with its line."""
+"""Files that say what is run: which grid comes of them, which options take precedence, what is refused at which line."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ from pathlib import Path
 
 import pytest
 
+from nica_bench.cli.sweep import example
 from nica_bench.errors import UsageError
 from nica_bench.registry import make_method, make_scenario
-from nica_bench.sweep import Flags, Resources, example, make_grid, parse_memory, parse_time, read_sweep
+from nica_bench.running.grid import MANY_RUNS, Request, resolve
+from nica_bench.running.gridfile import read_grid_file
+from nica_bench.running.resources import Resources
+from nica_bench.sweep import make_order
 
-NO_FLAGS = Flags([], [], {}, {}, None, None)
 
-
-def made(tmp_path, text, flags=NO_FLAGS, yes=False, **resources):
+def read(tmp_path, text):
     path = tmp_path / "sweep.toml"
     path.write_text(text)
-    return make_grid(read_sweep(path), flags, lambda r: r.with_values(resources), yes)
+    return read_grid_file(path)
+
+
+def made(tmp_path, text, options=Request(), limit=MANY_RUNS):  # noqa: B008 (it is frozen)
+    return resolve(options, read(tmp_path, text).request, limit)
 
 
 def test_the_example_is_whole_and_every_key_of_it_is_known(tmp_path):
@@ -32,15 +38,15 @@ def test_the_example_is_whole_and_every_key_of_it_is_known(tmp_path):
     assert values["slurm"].keys() >= {"partition", "constraint", "account", "qos", "extra", "groups_per_gpu"}
     assert set(values["slurm"]) == set(Resources.keys())
     (tmp_path / "all.toml").write_text("\n".join(lines))
-    assert read_sweep(tmp_path / "all.toml").resources.extra[0] == "#SBATCH --mail-type=FAIL"
+    assert read_grid_file(tmp_path / "all.toml").resources.extra[0] == "#SBATCH --mail-type=FAIL"
 
 
 def test_grids_are_products_in_the_order_of_the_file(tmp_path):
-    grid = made(
+    file = read(
         tmp_path,
         """
         seeds = [0, 3]
-        inits = 2
+        training-seeds = 2
         samples = 500
         scenario = ["beta-2of10", {name = ["gauss-2of10", "gamma-2of10"], conditions = [3, 5], samples = [50, 60]}]
         [[method]]
@@ -54,6 +60,8 @@ def test_grids_are_products_in_the_order_of_the_file(tmp_path):
         memory = "2G"
         """,
     )
+    order = make_order(file, Request(), file.settings)
+    grid = order.grid
     assert [s.label for s in grid.scenarios[:4]] == [
         "beta-2of10[samples=500]",
         "gauss-2of10[conditions=3,samples=50]",
@@ -62,13 +70,13 @@ def test_grids_are_products_in_the_order_of_the_file(tmp_path):
     ]
     assert len(grid.scenarios) == 9
     assert [m.label for m in grid.methods] == ["gin[steps=100]", "gin[lr=0.001,steps=100]", "pca"]
-    assert (grid.seeds, grid.training_seeds, grid.size) == ([0, 3], 2, 9 * 3 * 2 * 2)
-    assert [grid.resources[m].gpus for m in grid.methods] == [1, 1, 0]
-    assert [grid.resources[m].time for m in grid.methods] == [2880, 2880, 60]
-    assert {r.memory for r in grid.resources.values()} == {2048}
+    assert (grid.seeds, grid.training_seeds, grid.size) == ((0, 3), 2, 9 * 3 * 2 * 2)
+    assert [order.resources[m].gpus for m in grid.methods] == [1, 1, 0]
+    assert [order.resources[m].time for m in grid.methods] == [2880, 2880, 60]
+    assert {r.memory for r in order.resources.values()} == {2048}
 
 
-def test_flags_win(tmp_path):
+def test_options_take_precedence_over_the_file(tmp_path):
     text = """
     seeds = "0:4"
     samples = [100, 200]
@@ -82,13 +90,16 @@ def test_flags_win(tmp_path):
     [slurm]
     time = 5
     """
-    flags = Flags([], [], {"conditions": "6", "samples": "300"}, {"gin": {"lr": "0.5"}}, "7", 3)
-    grid = made(tmp_path, text, flags, time=9)
+    given = {"conditions": ("6",), "samples": ("300",)}
+    options = Request((), (), given, {"gin": {"lr": "0.5"}}, [7], 3)
+    file = read(tmp_path, text)
+    order = make_order(file, options, file.settings, resources={"time": 9, "memory": None})
+    grid = order.grid
     assert [s.label for s in grid.scenarios] == ["gauss-2of10[conditions=6,samples=300]"]
     assert [m.label for m in grid.methods] == ["gin[lr=0.5,steps=7]"]
-    assert (grid.seeds, grid.training_seeds) == ([7], 3)
-    assert [r.time for r in grid.resources.values()] == [9]
-    grid = made(tmp_path, text, Flags(["beta-2of10"], ["pca", "gin"], {"samples": "99"}, {}, None, None))
+    assert (grid.seeds, grid.training_seeds) == ((7,), 3)
+    assert [(r.time, r.memory) for r in order.resources.values()] == [(9, None)]
+    grid = made(tmp_path, text, Request(["beta-2of10"], ["pca", "gin"], {"samples": ("99",)}))
     assert [s.label for s in grid.scenarios] == ["beta-2of10[samples=99]"]
     assert [m.label for m in grid.methods] == ["pca", "gin[steps=7]"]
 
@@ -103,8 +114,9 @@ REFUSED = {
         "'slurm.partitoin'; did you mean 'partition'",
     ),
     "no TOML": ("a = [1,", None, "is not TOML"),
-    "bad type": (HEAD + "inits = 'two'", 3, "inits: expected a whole number >= 1, got 'two'"),
-    "boolean": (HEAD + "inits = true", 3, "whole number"),
+    "bad type": (HEAD + "training-seeds = 'two'", 3, "training-seeds: expected a whole number >= 1, got 'two'"),
+    "boolean": (HEAD + "inits = true", 3, "inits: expected a whole number"),
+    "old and new name": (HEAD + "training-seeds = 2\ninits = 2", 4, "inits is another spelling of training-seeds"),
     "timeout": (HEAD + "timeout = 0", 3, "timeout: expected a number of seconds > 0, got 0"),
     "retry": (HEAD + "\nretry = 'failled'", 4, "unknown status 'failled'; did you mean 'failed'"),
     "device": (HEAD + "\ndevice = 'gpu'", 4, "unknown device 'gpu'"),
@@ -114,7 +126,7 @@ REFUSED = {
     "seeds type": (HEAD + "seeds = 1.5", 3, "seeds: expected a text"),
     "empty grid": (HEAD + "samples = []", 3, "samples: the grid is empty"),
     "empty list": ("scenario = []", 1, "scenario: the list is empty"),
-    "no scenario": ("method = ['pca']", None, "a sweep needs a scenario"),
+    "no scenario": ("method = ['pca']", None, "no scenario is named"),
     "no name": ("[[scenario]]\nconditions = 3", 1, "scenario[0].name: expected a name"),
     "unknown scenario": ('scenario = [\n  "gamma-2of10",\n  "gaus-2of10"]', 3, "unknown scenario 'gaus-2of10'"),
     "unknown method": (
@@ -146,8 +158,8 @@ REFUSED = {
     "bracket": ("scenario = 'gauss-2of10'\nmethod = ['pca',\n 'gin[lr=1']", 3, "the bracket does not close"),
     "no file": (HEAD.splitlines()[0] + "\nmethod = './none.py'", 2, "method: no method file"),
     "of slurm": (HEAD + "partition = 'main'", 3, "unknown key 'partition'; 'partition' stands in the table [slurm]"),
-    "in slurm": (HEAD + "[slurm]\njobs = 3", 4, "unknown key 'slurm.jobs'; 'jobs' is a key of the whole sweep"),
-    "flag": (HEAD + "cluster = 'slurm'", 3, "'cluster' is a flag of the command line"),
+    "in slurm": (HEAD + "[slurm]\njobs = 3", 4, "unknown key 'slurm.jobs'; 'jobs' is a key of the whole file"),
+    "flag": (HEAD + "cluster = 'slurm'", 3, "'cluster' is an option of the command line"),
     "below a table": (
         "[[scenario]]\nname='gauss-2of10'\nseeds = 3",
         3,
@@ -168,13 +180,13 @@ def test_refused_with_its_line(tmp_path, text, line, message):
 
 
 def test_what_is_wrong_on_the_command_line_is_not_said_of_the_file(tmp_path):
-    for flags, message in (
-        (Flags([], [], {"conditions": "0"}, {}, None, None), "gauss-2of10: conditions is a whole number >= 2"),
-        (Flags([], [], {}, {"pca": {"x": "1"}}, None, None), "pca has no parameter 'x'"),
-        (Flags([], [], {}, {"gin": {"lr": "1"}}, None, None), "gin.lr: 'gin' is not among the methods"),
+    for options, message in (
+        (Request(scenario_parameters={"conditions": ("0",)}), "gauss-2of10: conditions is a whole number >= 2"),
+        (Request(method_parameters={"pca": {"x": "1"}}), "pca has no parameter 'x'"),
+        (Request(method_parameters={"gin": {"lr": "1"}}), "gin.lr: 'gin' is not among the methods"),
     ):
         with pytest.raises(UsageError) as error:
-            made(tmp_path, HEAD, flags)
+            made(tmp_path, HEAD, options)
         assert str(error.value).startswith(message)
 
 
@@ -182,7 +194,7 @@ def test_scenarios_and_methods_of_files_are_made_again_in_another_folder(tmp_pat
     folder = tmp_path / "of.python"
     folder.mkdir()
     for kind in ("method", "scenario"):
-        text = files("nica_bench.checking").joinpath(f"{kind}.txt").read_text()
+        text = files("nica_bench.checking").joinpath("templates", f"{kind}.txt").read_text()
         text = text.replace("$name", "mine").replace("$class_name", "Mine").replace("$title", "Mine")
         (folder / f"{kind}.py").write_text(text)
     monkeypatch.chdir(folder)
@@ -203,51 +215,13 @@ def test_scenarios_and_methods_of_files_are_made_again_in_another_folder(tmp_pat
         assert grid.texts[made_once].startswith(str(folder))
 
 
-def test_a_million_cells_are_asked_about_before_they_are_made(tmp_path):
+def test_a_million_runs_have_to_be_confirmed(tmp_path):
     text = HEAD + "seeds = '0:1_000_000'"
-    with pytest.raises(UsageError, match="the grid has 1,000,000 runs: is that what you want"):
+    with pytest.raises(UsageError, match="the grid has 1,000,000 runs, and more than 100,000 are only run if"):
         made(tmp_path, text)
-    assert made(tmp_path, text, yes=True).size == 1_000_000
+    assert made(tmp_path, text, limit=None).size == 1_000_000
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(UsageError, match=r"sweep file .*none.toml cannot be read: No such file"):
-        read_sweep(Path(tmp_path / "none.toml"))
-
-
-@pytest.mark.parametrize(
-    ("text", "minutes"),
-    [("90", 90), ("90:00", 90), ("90:01", 91), ("1:30:00", 90), ("2-12", 3600), ("1-0:30", 1470), ("0:0:10", 1)],
-)
-def test_times(text, minutes):
-    assert parse_time(text) == minutes
-
-
-@pytest.mark.parametrize("text", ["", "0", "h", "1:2:3:4", "-5", "0-0"])
-def test_no_times(text):
-    with pytest.raises(UsageError, match="a time is written"):
-        parse_time(text)
-
-
-def test_memory():
-    assert [parse_memory(t) for t in ("4G", "500M", "500", "1.5g", "2GB", "1T", "2048K")] == [
-        4096,
-        500,
-        500,
-        1536,
-        2048,
-        1 << 20,
-        2,
-    ]
-    for text in ("", "0", "G", "5X", "1K"):
-        with pytest.raises(UsageError, match="a memory is written"):
-            parse_memory(text)
-
-
-def test_extra_lines_are_flags_or_shell():
-    given = Resources(
-        extra=("#SBATCH --mail-type=FAIL", "--exclusive", "module load cuda", "#SBATCH -C a100"), gpus=2
-    ).sbatch("n")
-    assert given["additional_parameters"] == {"requeue": True, "mail-type": "FAIL", "exclusive": True}
-    assert given["setup"] == ["#SBATCH -C a100", "module load cuda"]  # sbatch reads no line behind a command
-    assert given["gpus_per_node"] == 2
+    with pytest.raises(UsageError, match=r"file .*none.toml cannot be read: No such file"):
+        read_grid_file(Path(tmp_path / "none.toml"))

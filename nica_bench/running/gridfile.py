@@ -1,0 +1,241 @@
+"""Files that say what is run, in TOML: the keys that sweeps, experiments and published results have in common.
+
+```toml
+seeds = "0:10"                        # "0:10", "0:5,8", one number or a list of numbers
+training-seeds = 2
+samples = 10_000                      # a parameter of all scenarios: one value, or a list, which is a grid
+parameter = ["gin.steps=300"]         # as -p on the command line
+
+[[scenario]]                          # or a name, or a list of names: scenario = ["gauss-2of10[conditions=3]"]
+name = ["gauss-2of10", "gamma-2of10"]
+conditions = [3, 5]
+
+[[method]]
+name = "gin"
+lr = [0.01, 0.003]
+```
+
+Further keys are options of `run` (`Settings`), and the table `[slurm]` says what jobs ask for (`Resources`). The parts
+`[[expect]]`, `[seen]` and `[publish]` are read where they are used. `nica-bench sweep --init` writes an example in
+which every key is explained.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nica_bench.errors import UsageError, did_you_mean
+from nica_bench.files.lines import Lines
+from nica_bench.files.toml import FileTable
+from nica_bench.parameters import parameters_of, parse_name
+from nica_bench.registry import scenario_types
+from nica_bench.running.grid import Axis, Request, dotted_parameters
+from nica_bench.running.plan import parse_seeds, parse_statuses
+from nica_bench.running.resources import Resources
+from nica_bench.training.device import check_device_name
+
+__all__ = ["GridFile", "Settings", "parse_grid_file", "read_grid_file"]
+
+_GRID = ("scenario", "method", "parameter", "seeds", "training-seeds", "training_seeds", "inits")
+_SETTINGS = ("metrics", "out", "device", "jobs", "timeout", "retry", "force", "compile")
+_ABOUT = ("title", "source", "question", "contradicts")
+_PARTS = ("slurm", "expect", "seen", "publish")
+_KEYS = (*_GRID, *_SETTINGS, *_ABOUT, *_PARTS)
+_AT_THE_TOP = dict.fromkeys(_KEYS, "is a key of the whole file: it stands above the first [table]")
+_ELSEWHERE = {
+    **dict.fromkeys(Resources.keys(), "stands in the table [slurm]"),
+    **{key: f"is an option of the command line: --{key}" for key in ("cluster", "attach", "detach", "yes", "poll")},
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How runs are computed and where their records are; None where nothing is said.
+
+    Args:
+        out: folder of the records.
+        device: auto, cpu, cuda or mps.
+        jobs: worker processes.
+        timeout: most seconds per run.
+        retry: statuses that are computed again, as `parse_statuses` takes them.
+        force: compute everything again.
+        compile: train with torch.compile.
+        metric_files: files of metrics that are computed beside those of nica-bench.
+    """
+
+    out: Path | None = None
+    device: str | None = None
+    jobs: int | None = None
+    timeout: float | None = None
+    retry: str | None = None
+    force: bool | None = None
+    compile: bool | None = None
+    metric_files: tuple[str, ...] | None = None
+
+    def over(self, other: Settings) -> Settings:
+        """These settings, and those of another where nothing is said here."""
+        return replace(other, **{key: value for key, value in vars(self).items() if value is not None})
+
+
+@dataclass(frozen=True)
+class GridFile:
+    """A file that says what is run.
+
+    Args:
+        name: of the file, without its folder and ending.
+        table: the whole file, for the parts that are read elsewhere.
+        request: the scenarios, methods and seeds.
+        settings: how they are run.
+        resources: what their jobs ask Slurm for.
+        metrics: to be shown at the end.
+    """
+
+    name: str
+    table: FileTable
+    request: Request
+    settings: Settings
+    resources: Resources
+    metrics: tuple[str, ...] = ()
+
+
+def read_grid_file(path: Path) -> GridFile:
+    """Read a file.
+
+    Raises:
+        UsageError: naming the file, the line, what was expected and what came.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"file {path} cannot be read: {error.strerror or error}") from error
+    return parse_grid_file(data, str(path))
+
+
+def parse_grid_file(data: bytes, path: str) -> GridFile:
+    """Read the bytes of a file, as `read_grid_file` does; its path is for messages."""
+    try:
+        text = data.decode("utf-8-sig")
+        values = tomllib.loads(text)
+    except ValueError as error:  # no UTF-8, or no TOML
+        raise UsageError(f"{path} is not TOML: {error}") from error
+    file = FileTable(path, Lines(text), values)
+    parameters = {p for owner in scenario_types().values() for p in parameters_of(owner)}
+    spelled = (parameters | {p.replace("_", "-") for p in parameters}) - set(_KEYS)
+    file.only([*_KEYS, *sorted(spelled)], _ELSEWHERE)
+    from nica_bench.metrics import METRICS  # not before it is needed: it imports scipy
+
+    for metric in file.texts("metrics"):
+        if metric not in METRICS:
+            raise file.error("metrics", f"unknown metric '{metric}'; {did_you_mean(metric, METRICS)}", metric)
+
+    def of_key(key: str, message: str, text: str | None) -> UsageError:
+        written = key if key in file else key.replace("_", "-")
+        return file.error(written, f"{written}: {message}", text)
+
+    resources = Resources().with_table(file.table("slurm"), _AT_THE_TOP)
+    request = Request(
+        scenarios=_axes(file, "scenario", resources),
+        methods=_axes(file, "method", resources),
+        scenario_parameters=file.grid(key for key in file.values if key in spelled),
+        method_parameters=dotted_parameters(
+            file.texts("parameter"), lambda message, text: of_key("parameter", message, text)
+        ),
+        seeds=_seeds(file),
+        training_seeds=_training_seeds(file),
+        error=of_key,
+    )
+    return GridFile(Path(path).stem, file, request, _settings(file), resources, tuple(file.texts("metrics")))
+
+
+def _settings(file: FileTable) -> Settings:
+    for key, check in (("device", check_device_name), ("retry", parse_statuses)):
+        if (given := file.text(key)) is not None:
+            file.made(key, check, given)
+    if "timeout" in file and not file.number("timeout", 0):
+        raise file.wrong("timeout", "a number of seconds > 0")
+    out = file.text("out")
+    return Settings(
+        out=None if out is None else Path(out),
+        device=file.text("device"),
+        jobs=file.whole("jobs", 1),
+        timeout=file.number("timeout", 0),
+        retry=file.text("retry"),
+        force=file.flag("force"),
+        compile=file.flag("compile"),
+    )
+
+
+def _seeds(file: FileTable) -> list[int] | None:
+    """Data seeds: a text as on the command line, one number or a list of numbers."""
+    value = file.values.get("seeds")
+    several = value if isinstance(value, list) else [value]
+    if value is not None and all(isinstance(v, int) and not isinstance(v, bool) for v in several):
+        value = ",".join(map(str, several))
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise file.wrong("seeds", "a text such as '0:10' or '0:5,8', or whole numbers")
+    return file.made("seeds", parse_seeds, value)
+
+
+def _training_seeds(file: FileTable) -> int | None:
+    """The number of training seeds; `inits` is its old name."""
+    given = [key for key in ("training-seeds", "training_seeds", "inits") if key in file]
+    if len(given) > 1:
+        raise file.error(given[1], f"{given[1]} is another spelling of {given[0]}, which is given too")
+    return file.whole(given[0], 1) if given else None
+
+
+def _axes(file: FileTable, key: str, resources: Resources) -> list[Axis]:
+    """The scenarios or methods of a file: texts, or tables with a name and parameters."""
+    value = file.values.get(key, [])
+    entries = value if isinstance(value, list) else [value]
+    if key in file and not entries:
+        raise file.error(key, f"{key}: the list is empty")
+    axes = []
+    for i, entry in enumerate(entries):
+        if isinstance(entry, dict):
+            where = (key, i) if value is entries else (key,)
+            axes += _table_axes(FileTable(file.path, file.lines, entry, where), resources)
+        elif isinstance(entry, str) and entry.strip():
+
+            def error(name: str | None, message: str, entry: str = entry) -> UsageError:
+                return file.error(key, f"{key}: {message}", entry)
+
+            axes.append(_checked(Axis(entry.strip(), error=error)))
+        else:
+            raise file.error(key, f"{key}[{i}]: expected a name or a table with a name, got {entry!r}", entry)
+    return axes
+
+
+def _table_axes(table: FileTable, resources: Resources) -> list[Axis]:
+    """The axes of a table, one for each of its names."""
+    key = table.where[0]
+    names = table.texts("name")
+    if not names:
+        raise table.wrong("name", "a name, or a list of names")
+    own = None
+    if "slurm" in table:
+        if key == "scenario":
+            raise table.error("slurm", "slurm: a method may have resources of its own, a scenario not")
+        own = resources.with_table(table.table("slurm"), _AT_THE_TOP)
+    grid = table.grid(k for k in table.values if k not in ("name", "slurm"))
+
+    def error(name: str | None, message: str) -> UsageError:
+        written = name.replace("_", "-") if name is not None and name not in table else name
+        if name in _AT_THE_TOP and f"no parameter '{name}'" in message:
+            message = f"{message.partition(';')[0]}; '{name}' {_AT_THE_TOP[name]}"
+        return table.error(written if written is not None and written in table else None, message)
+
+    return [_checked(Axis(name.strip(), grid, error=error, resources=own)) for name in names]
+
+
+def _checked(axis: Axis) -> Axis:
+    """The axis, if its brackets are whole. Raises UsageError."""
+    try:
+        parse_name(axis.text)
+    except UsageError as error:
+        raise axis.error("name", str(error)) from error
+    return axis
