@@ -26,7 +26,7 @@ def clock(monkeypatch):
 
 
 def test_a_group_has_one_line_in_ten_seconds(groups, clock, capsys):
-    lines = Lines(8, scenarios=1)
+    lines = Lines(8, 1, Console(stderr=True))
     first, second = groups[:2]
     for group in (first, second):
         lines.begun(group)
@@ -44,7 +44,7 @@ def test_a_group_has_one_line_in_ten_seconds(groups, clock, capsys):
 
 
 def test_one_cell_is_not_cells_and_scenarios_are_named_where_there_are_several(groups, clock, capsys):
-    lines = Lines(8, scenarios=2)
+    lines = Lines(8, 2, Console(stderr=True))
     group = Group(groups[-1].runs[:1])
     lines.begun(group)
     lines.run(group)
