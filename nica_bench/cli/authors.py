@@ -21,7 +21,9 @@ _KINDS = ("method", "scenario", "metric")
 
 
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE.py", help="A file that defines a method, scenario or metric.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A .py file of methods, scenarios or metrics, or a data file.")
+    ],
     json_: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -30,7 +32,11 @@ def check(
     What is wrong is printed with its line. Exit code 0: nothing, 3: something, 2: the file does not import.
     """
     from nica_bench.checking import check_file
+    from nica_bench.registry import data_file
 
+    if data_file(str(file)) is not None:
+        _check_data(str(file), json_)
+        return
     report = check_file(file, say)
     if json_:
         findings = [{"file": str(file), "line": f.line, "text": f.text} for f in report.findings]
@@ -42,6 +48,32 @@ def check(
         tell([f"{file}: {good}"])
     if report.findings:
         raise typer.Exit(3)
+
+
+def _check_data(file: str, json_: bool) -> None:
+    """Say what a data file holds; whatever is wrong with it is an error. Raises UsageError."""
+    from nica_bench.registry import make_scenario
+
+    scenario = make_scenario(file)
+    data = scenario.generate(0)
+    facts = {
+        "rows": sum(len(split.x) for split in data.splits),
+        "parts": [len(split.x) for split in data.splits],
+        "n_observed": data.n_observed,
+        "n_latents": data.n_latents,
+        "conditions": data.conditions,
+        "image_shape": data.image_shape,
+        "warnings": scenario.warnings(),
+    }
+    if json_:
+        typer.echo(json.dumps({"checked": {f"data '{scenario.name}'": facts}, "findings": []}, indent=2))
+        return
+    latents = "unknown latents" if data.n_latents is None else f"{data.n_latents} latents"
+    parts = "{} train, {} validation, {} test".format(*(len(split.x) for split in data.splits))
+    tell([f"{file}: {facts['rows']} rows ({parts}), x of {data.n_observed} dimensions, {latents}"])
+    tell([f"{file}: {data.conditions} {'condition' if data.conditions == 1 else 'conditions'}"])
+    tell([f"{file}: note: {line}" for line in scenario.warnings()])
+    tell([f"{file}: all is well"])
 
 
 def new(

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
@@ -22,9 +22,20 @@ from nica_bench.method import Method
 from nica_bench.parameters import Range, parameters_of, parse_name
 from nica_bench.records.command import command_again
 from nica_bench.records.store import Store
-from nica_bench.registry import data_file, make_method, make_scenario, method_file, method_types, scenario_types
+from nica_bench.registry import (
+    data_file,
+    installed_metrics,
+    make_method,
+    make_scenario,
+    method_file,
+    method_types,
+    scenario_types,
+)
 from nica_bench.running.plan import parse_seeds
 from nica_bench.scenario import Scenario
+
+if TYPE_CHECKING:
+    from nica_bench.metrics import Metric
 
 __all__ = ["info", "list_", "show"]
 
@@ -58,12 +69,17 @@ def _methods() -> list[dict[str, Any]]:
 
 
 def _metrics() -> list[dict[str, Any]]:
-    from nica_bench.metrics import METRICS
-
     return [
         {"name": m.name, "range": f"{m.low:g} to {m.high:g}".replace("inf", "any"), "description": m.description}
-        for m in METRICS.values()
+        for m in _all_metrics().values()
     ]
+
+
+def _all_metrics() -> dict[str, Metric]:
+    """The metrics of nica-bench and those that installed packages add, by name."""
+    from nica_bench.metrics import METRICS
+
+    return {**METRICS, **installed_metrics()}
 
 
 def _experiments() -> list[dict[str, Any]]:
@@ -87,14 +103,13 @@ def info(
     debug: Debug = False,
 ) -> None:
     """Say what a scenario, method, metric or experiment is, or measure datasets; no name: versions and machine."""
-    from nica_bench.metrics import METRICS
-
+    metrics = _all_metrics()
     base = parse_name(name)[0] if name else None
     if name and (base in method_types() or (method_file(name) and not data_file(name))):
         thing: Any = make_method(name)
     elif name and (name in experiment_names() or name.endswith(".toml")):
         thing = make_experiment(name)
-    elif name and base not in METRICS:
+    elif name and base not in metrics:
         thing = _scenario(name, given)
     else:
         thing = None
@@ -112,7 +127,7 @@ def info(
         else:
             tell(about_lines(thing))
     elif thing is None:
-        metric = METRICS[name]
+        metric = metrics[name]
         _values({"metric": metric.name, "description": metric.description, "range": [metric.low, metric.high]}, json_)
     elif seeds is not None:
         _difficulty(thing, parse_seeds(seeds), json_)
@@ -122,13 +137,11 @@ def info(
 
 def _scenario(name: str, given: Mapping[str, str]) -> Scenario:
     """A scenario; a name that is nothing at all is told the nearest of everything that `info` takes."""
-    from nica_bench.metrics import METRICS
-
     try:
         return make_scenario(name, given)
     except UsageError as error:
         base = parse_name(name)[0]
-        near = did_you_mean(base, [*method_types(), *METRICS, *experiment_names()])
+        near = did_you_mean(base, [*method_types(), *_all_metrics(), *experiment_names()])
         if str(error).startswith("unknown scenario") and near.startswith("did you mean"):
             raise UsageError(f"'{base}' is no scenario, method, metric or experiment; {near}") from error
         raise
