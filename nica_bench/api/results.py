@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import html
+import io
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -163,7 +165,10 @@ class Runs:
         if save is not None:
             save_figure(shown, self._collection, Path(save), metric=metric, ranks=ranks)
         with theme():
-            return shown.draw(Request(self._collection, metric, ranks)).figure
+            figure = shown.draw(Request(self._collection, metric, ranks)).figure
+        # a notebook shows figures by itself only after pyplot was imported there
+        vars(figure)["_repr_png_"] = partial(_png, figure)
+        return figure
 
     def arrays(self, record: Record) -> Mapping[str, NDArray[np.generic]]:
         """The arrays of a record by name: importance, correlation, some test codes, the loss curve, ...
@@ -183,6 +188,12 @@ class Runs:
 
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", facecolor="white")
+    return buffer.getvalue()
 
 
 def read(*paths: str | os.PathLike[str]) -> Runs:

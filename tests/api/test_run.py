@@ -258,6 +258,7 @@ def test_a_frame_and_a_figure(published, tmp_path):
     figure = part.plot("scores", save=tmp_path / "scores.png")
     assert type(figure).__name__ == "Figure"
     assert figure.axes[0].has_data()
+    assert figure._repr_png_().startswith(b"\x89PNG")  # how a notebook shows it
     assert (tmp_path / "scores.png").stat().st_size > 1000
     with pytest.raises(nb.UsageError, match="unknown kind of figure"):
         part.plot("score")

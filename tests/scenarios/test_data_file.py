@@ -1,6 +1,7 @@
 """Data of one's own: files are read, checked and split, and their content is part of the key."""
 
 import io
+import json
 import os
 
 import numpy as np
@@ -219,3 +220,18 @@ def test_a_file_without_latents_and_conditions_has_the_scores_that_need_neither(
     assert record["scores"]["mcc"] is None
     assert record["scores"]["knee"] >= 0
     assert "bayes" not in record["scores"]  # of one condition every accuracy is 1
+
+
+def test_a_sweep_finds_the_file_from_its_jobs(tmp_path):
+    write(tmp_path / "d.npz")
+    (tmp_path / "sweep.toml").write_text(
+        'seeds = "0:2"\n[[scenario]]\nname = "./d.npz"\nheld_out = [0.1, 0.2]\n[[method]]\nname = "raw-x"\n'
+    )
+    done = nica("sweep", "sweep.toml", "--cluster", "debug", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "d.npz[held_out=0.1]" in done.stdout
+    made = [json.loads(path.read_text()) for path in (tmp_path / "out" / "cells").glob("*.json")]
+    assert [r["status"] for r in made] == ["ok"] * 4
+    again = nica("show", made[0]["key"][:12], "--out", "out", cwd=tmp_path)
+    assert f"d.npz: the data file whose SHA-256 begins with {made[0]['spec']['scenario_version'][2:]}" in again.stdout
+    assert "nica-bench run -s ./d.npz" in again.stdout.replace("'", "")
