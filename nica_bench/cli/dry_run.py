@@ -47,7 +47,7 @@ def dry_run(order: Order, store: Store) -> None:
     runs = [c for c in plan.pending if c.spec.key not in open_]
     costs = Costs(records.values())
     batches = pack(runs, lambda run: order.resources[run.method], costs)
-    typer.echo(_summary(list(counts.values()), batches))
+    typer.echo(_summary(sum(counts.values(), Counts()), batches))
     if len(runs) < len(plan.pending):
         typer.echo(f"{len(plan.pending) - len(runs)} of the pending ones are in jobs of an earlier sweep")
     for (scenario, method), c in counts.items():
@@ -69,14 +69,9 @@ def dry_run(order: Order, store: Store) -> None:
             raise UsageError(f"it could not be submitted from here: {error}") from error
 
 
-def _summary(counts: Sequence[Counts], batches: Sequence[Batch]) -> str:
-    total = {name: sum(getattr(c, name) for c in counts) for name in _COUNTED}
-    parts = [f"{total['cached']} cached"]
-    parts += [f"{total['skipped']} skipped"] if total["skipped"] else []
-    parts += [f"{total['failed']} failed before (--retry failed takes them again)"] if total["failed"] else []
-    parts += [f"{total['pending']} pending"]
+def _summary(total: Counts, batches: Sequence[Batch]) -> str:
     jobs, arrays = counted(sum(len(b.jobs) for b in batches), "job"), counted(len(batches), "array")
-    return f"{runs_text(total['runs'])}: {', '.join(parts)}; {jobs} in {arrays}"
+    return f"{runs_text(total.runs)}: {total.text('cached')}, {total.pending} pending; {jobs} in {arrays}"
 
 
 def _estimate(batch: Batch, costs: Costs) -> str:

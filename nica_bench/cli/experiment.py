@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from nica_bench.experiments import Expectation, Experiment, Verdict, summary
@@ -37,37 +38,24 @@ def verdicts_json(experiment: Experiment, verdicts: Sequence[Verdict]) -> dict[s
     for v in verdicts:
         m = v.measured
         low, high = (None, None) if m is None or m.single else (m.low, m.high)
-        measured = {
-            "measured": m and m.value,
-            "measured_low": low,
-            "measured_high": high,
-            "datasets": m.count if m else 0,
-        }
+        value, count = (None, 0) if m is None else (m.value, m.count)
+        measured = {"measured": value, "measured_low": low, "measured_high": high, "datasets": count}
         rows.append({**_expectation(v.expectation), **measured, "answer": v.answer})
-    return {
-        "name": experiment.name,
-        "title": experiment.title,
-        "source": experiment.source,
-        "expectations": rows,
-        "answer": summary(verdicts),
-        "contradicts": experiment.contradicts or None,
-    }
+    head = {key: getattr(experiment, key) for key in ("name", "title", "source")}
+    contradicts = experiment.contradicts or None
+    return {**head, "expectations": rows, "answer": summary(verdicts), "contradicts": contradicts}
 
 
 def about(experiment: Experiment) -> dict[str, Any]:
     """All that an experiment's file says, as JSON values."""
-    seen = experiment.seen
     return {
-        "name": experiment.name,
-        "title": experiment.title,
-        "source": experiment.source,
-        "question": experiment.question,
+        **{key: getattr(experiment, key) for key in ("name", "title", "source", "question")},
         "contradicts": experiment.contradicts or None,
         "scenarios": [s.label for s in experiment.grid.scenarios],
         "methods": [m.label for m in experiment.grid.methods],
         "seeds": _seeds(experiment),
         "expectations": [_expectation(e) for e in experiment.expectations],
-        "seen": seen and {"command": seen.command, "versions": seen.versions, "result": list(seen.result)},
+        "seen": experiment.seen and asdict(experiment.seen),
     }
 
 
@@ -100,17 +88,9 @@ def _seeds(experiment: Experiment) -> str:
 
 
 def _expectation(e: Expectation) -> dict[str, Any]:
-    low, high = (value if math.isfinite(value) else None for value in (e.low, e.high))
-    return {
-        "scenario": e.scenario,
-        "method": e.method,
-        "quantity": e.quantity,
-        "statistic": e.statistic,
-        "threshold": e.threshold,
-        "low": low,
-        "high": high,
-        "why": e.why,
-    }
+    """As JSON values: an end that is infinite is null."""
+    ends = {"low": e.low, "high": e.high}
+    return asdict(e) | {key: value if math.isfinite(value) else None for key, value in ends.items()}
 
 
 def _what(e: Expectation) -> str:

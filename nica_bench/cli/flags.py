@@ -25,65 +25,45 @@ from nica_bench.training.device import check_device_name
 
 __all__ = ["OLD_NAMES", "DryRun", "GridOptions", "RunningOptions", "Yes", "flag_of", "with_options"]
 
-_PANEL, _RUNNING = "Scenario parameters", "Running"
 _METAVARS = {int: "INTEGER", float: "NUMBER", bool: "BOOLEAN", str: "NAME", Range: "LOW:HIGH"}
 
 OLD_NAMES = {"token_normalize_func": lambda name: "training-seeds" if name == "inits" else name}
 """Context settings of typer by which an option is understood under its old name too."""
 
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Print what would be run and compute nothing.", rich_help_panel=_RUNNING)
-]
-Yes = Annotated[bool, typer.Option("--yes", help="Confirm a grid of more than 100,000 runs.", rich_help_panel=_RUNNING)]
+
+def option(help: str, metavar: str | None = None, *names: str, panel: str | None = None, **more: Any) -> Any:
+    """An option of typer, whose help may have brackets in it."""
+    return typer.Option(*names, metavar=metavar, help=help.replace("[", r"\["), rich_help_panel=panel, **more)
+
+
+running = functools.partial(option, panel="Running")
+JOBS = "Use this many worker processes on this machine. [default: one per core]"
+
+DryRun = Annotated[bool, running("Print what would be run and compute nothing.", None, "--dry-run")]
+Yes = Annotated[bool, running("Confirm a grid of more than 100,000 runs.", None, "--yes")]
+Texts = list[str] | None
+
+_SCENARIO = "Run on this scenario, such as gauss-2of10 or gauss-2of10[noise=0]; may be repeated."
+_METHOD = (
+    "Run this method, such as gin, gin[lr=0.001] or ./file.py; may be repeated. "
+    "[default: all methods that can run on the scenarios]"
+)
+_PARAMETER = "Set a method's parameter, such as gin.lr=0.001; may be repeated."
+_SEEDS = "Generate the datasets with these seeds, such as 3 or 0:5,8. [default: 0:10, and 0 for images]"
+_TRAININGS = "Train each method this many times per dataset. [default: 1, and 2 for digits]"
+_RETRY = "Compute runs of this status again: failed, or a list such as timeout,oom."
+_METRIC = "Compute the metrics of this file too, such as ./metric.py; cached runs do not get them."
 
 
 @dataclass(frozen=True)
 class GridOptions:
     """What is run; each takes precedence over a file."""
 
-    scenario: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--scenario",
-            "-s",
-            metavar="NAME",
-            help=r"Run on this scenario, such as gauss-2of10 or gauss-2of10\[noise=0]; may be repeated.",
-        ),
-    ] = None
-    method: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--method",
-            "-m",
-            metavar="NAME",
-            help=r"Run this method, such as gin, gin\[lr=0.001] or ./file.py; may be repeated. "
-            r"\[default: all methods that can run on the scenarios]",
-        ),
-    ] = None
-    parameter: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--parameter",
-            "-p",
-            metavar="TEXT",
-            help="Set a parameter of a method, such as gin.lr=0.001; may be repeated.",
-        ),
-    ] = None
-    seeds: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LIST",
-            help=r"Generate the datasets with these seeds, such as 3 or 0:5,8. \[default: 0:10, and 0 for images]",
-        ),
-    ] = None
-    training_seeds: Annotated[
-        int | None,
-        typer.Option(
-            metavar="INTEGER",
-            help=r"Train each method this many times per dataset. \[default: 1, and 2 for digits]",
-            min=1,
-        ),
-    ] = None
+    scenario: Annotated[Texts, option(_SCENARIO, "NAME", "--scenario", "-s")] = None
+    method: Annotated[Texts, option(_METHOD, "NAME", "--method", "-m")] = None
+    parameter: Annotated[Texts, option(_PARAMETER, "TEXT", "--parameter", "-p")] = None
+    seeds: Annotated[str | None, option(_SEEDS, "LIST")] = None
+    training_seeds: Annotated[int | None, option(_TRAININGS, "INTEGER", min=1)] = None
 
     def request(self, given: Mapping[str, str]) -> Request:
         """What the options ask for.
@@ -109,50 +89,15 @@ class RunningOptions:
     """How the runs are computed; each takes precedence over a file."""
 
     out_folder: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="FOLDER", help=r"Write the records into this folder. \[default: results]"),
+        Path | None, option("Write the records into this folder. [default: results]", "FOLDER", "--out")
     ] = None
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            metavar="INTEGER",
-            help=r"Use this many worker processes on this machine. \[default: one per core]",
-            min=1,
-            rich_help_panel=_RUNNING,
-        ),
-    ] = None
-    device: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help=r"Train on auto, cpu, cuda or mps. \[default: auto]", rich_help_panel=_RUNNING
-        ),
-    ] = None
-    timeout: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", help="Stop a run after this time.", min=0.001, rich_help_panel=_RUNNING),
-    ] = None
-    retry: Annotated[
-        str | None,
-        typer.Option(
-            metavar="STATUS",
-            help="Compute runs of this status again: failed, or a list such as timeout,oom.",
-            rich_help_panel=_RUNNING,
-        ),
-    ] = None
-    force: Annotated[bool, typer.Option("--force", help="Compute all runs again.", rich_help_panel=_RUNNING)] = False
-    compile: Annotated[bool, typer.Option("--compile", help="Train with torch.compile.", rich_help_panel=_RUNNING)] = (
-        False
-    )
-    metric: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--metric",
-            "-M",
-            metavar="FILE",
-            help="Compute the metrics of this file too: ./metric.py. Runs that are cached do not get them.",
-            rich_help_panel=_RUNNING,
-        ),
-    ] = None
+    jobs: Annotated[int | None, running(JOBS, "INTEGER", min=1)] = None
+    device: Annotated[str | None, running("Train on auto, cpu, cuda or mps. [default: auto]", "NAME")] = None
+    timeout: Annotated[float | None, running("Stop a run after this time.", "SECONDS", min=0.001)] = None
+    retry: Annotated[str | None, running(_RETRY, "STATUS")] = None
+    force: Annotated[bool, running("Compute all runs again.", None, "--force")] = False
+    compile: Annotated[bool, running("Train with torch.compile.", None, "--compile")] = False
+    metric: Annotated[list[str] | None, running(_METRIC, "FILE", "--metric", "-M")] = None
 
     def settings(self) -> Settings:
         """What the options say. Raises UsageError for a device that does not exist."""
@@ -248,20 +193,12 @@ def _by_name() -> dict[str, dict[str, Parameter]]:
 def _annotation(name: str, specs: Mapping[str, Parameter]) -> Any:
     families: dict[str, list[str]] = {}
     for family, spec in specs.items():
-        # the default is shown as typer shows that of any other option
         text = f"{spec.help} ({spec.expected()}) [default: {str(spec.default).lower()}]"
         families.setdefault(text, []).append(family)
     for_all = len(specs) == len(scenario_types()) and len(families) == 1
     lines = [text if for_all else f"{_named(owners)}: {text}" for text, owners in families.items()]
-    return Annotated[
-        str | None,
-        typer.Option(
-            flag_of(name),
-            metavar=_METAVARS[next(iter(specs.values())).type],
-            help="; ".join(lines).replace("[", r"\["),
-            rich_help_panel=_PANEL,
-        ),
-    ]
+    metavar = _METAVARS[next(iter(specs.values())).type]
+    return Annotated[str | None, option("; ".join(lines), metavar, flag_of(name), panel="Scenario parameters")]
 
 
 def _named(families: Iterable[str]) -> str:

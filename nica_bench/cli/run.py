@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
 
 from nica_bench.cli.console import Debug, Json, Session, err, say
-from nica_bench.cli.flags import DryRun, GridOptions, RunningOptions, Yes
+from nica_bench.cli.flags import DryRun, GridOptions, RunningOptions, Yes, option
 from nica_bench.cli.outcome import show_outcome
+from nica_bench.cli.watching import stoppable
 from nica_bench.errors import UsageError
 from nica_bench.experiments import open_grid_file, read_experiment
 from nica_bench.records.collection import Collection
 from nica_bench.records.record import Record, Status
 from nica_bench.records.store import Store
 from nica_bench.running.grid import MANY_RUNS, resolve
+from nica_bench.running.gridfile import GridFile
 from nica_bench.running.plan import parse_statuses
 from nica_bench.running.progress import reporting, runs_text
 from nica_bench.running.runner import Plan, execute, make_plan
 
 __all__ = ["run"]
+
+_EXPERIMENT = "Run what a file says: one of `nica-bench list experiments`, or a file such as a sweep.toml."
 
 
 def run(
@@ -32,15 +33,9 @@ def run(
     given: dict[str, str],
     what: GridOptions,
     how: RunningOptions,
-    experiment: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Run what a file says, in place of scenarios: one of `nica-bench list experiments`, or a .toml file.",
-        ),
-    ] = None,
+    experiment: Annotated[str | None, option(_EXPERIMENT, "NAME")] = None,
     figures: Annotated[
-        bool, typer.Option("--figures/--no-figures", help="Draw figures of image scenarios into OUT/figures.")
+        bool, option("Draw figures of image scenarios into OUT/figures.", None, "--figures/--no-figures")
     ] = True,
     json_: Json = False,
     dry_run: DryRun = False,
@@ -58,10 +53,10 @@ def run(
     if (experiment is None) == (not what.scenario):
         got = "neither" if experiment is None else "both"
         raise UsageError(f"run takes --scenario (-s) or --experiment, got {got}")
-    file = None if experiment is None else open_grid_file(experiment)
-    settings = how.settings() if file is None else how.settings().over(file.settings)
-    wanted = read_experiment(file) if file is not None and "expect" in file.table else None
-    grid = resolve(what.request(given), None if file is None else file.request, None if yes else MANY_RUNS)
+    file = GridFile() if experiment is None else open_grid_file(experiment)
+    settings = how.settings().over(file.settings)
+    wanted = read_experiment(file)
+    grid = resolve(what.request(given), file.request, None if yes else MANY_RUNS)
     folder, again = settings.out or Path("results"), parse_statuses(settings.retry)
     store = Store.preview(folder) if dry_run else Store.open(folder)
     plan = make_plan(grid, store, retry=again, force=bool(settings.force))
@@ -69,7 +64,7 @@ def run(
     if dry_run:
         return
     session = context.find_object(Session)
-    with _stoppable(plan), reporting(len(plan.pending), len(grid.scenarios), err) as reporter:
+    with stoppable(lambda interrupted: _kept(plan)), reporting(len(plan.pending), len(grid.scenarios), err) as reporter:
         records = execute(
             plan,
             device=settings.device or "auto",
@@ -81,8 +76,7 @@ def run(
             metrics=settings.metric_files or (),
             reporter=reporter,
         )
-    metrics = file.metrics if file is not None else ()
-    failed = show_outcome(store, records, metrics=metrics, experiment=wanted, json_=json_)
+    failed = show_outcome(store, records, metrics=file.metrics, experiment=wanted, json_=json_)
     for line in _draw(plan, records) if figures else ():
         typer.echo(line, err=json_)
     if failed:
@@ -114,31 +108,12 @@ def _announce(plan: Plan) -> None:
     for note in plan.notes():
         say(note)
     for (scenario, method), counts in plan.counts().items():
-        skipped = f", {counts.skipped} skipped: {counts.why}" if counts.skipped else ""
-        failed = f", {counts.failed} failed before (--retry failed takes them again)" if counts.failed else ""
-        there = f"{runs_text(counts.runs)}, {counts.cached} there{failed}, {counts.pending} to run{skipped}"
+        why = f"; skipped: {counts.why}" if counts.why else ""
+        there = f"{runs_text(counts.runs)}, {counts.text('there')}, {counts.pending} to run{why}"
         say(f"{scenario.label}  {method.label}: {there}")
 
 
-class _Stopped(BaseException):
-    """SIGTERM arrived."""
-
-
-def _on_term(number: int, frame: FrameType | None) -> None:
-    raise _Stopped
-
-
-@contextlib.contextmanager
-def _stoppable(plan: Plan) -> Iterator[None]:
-    """On Ctrl-C and SIGTERM: say what is kept, and exit as a shell expects."""
-    before = signal.signal(signal.SIGTERM, _on_term)
-    try:
-        yield
-    except (KeyboardInterrupt, _Stopped) as stop:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the message is not to be cut short by a second one
-        keys = {c.spec.key for c in plan.runs}
-        there = len(plan.store.scan(keys).records)
-        say(f"stopped: {there} of {runs_text(len(keys))} are kept; the same command goes on from there")
-        raise typer.Exit(130 if isinstance(stop, KeyboardInterrupt) else 143) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _kept(plan: Plan) -> str:
+    keys = {run.spec.key for run in plan.runs}
+    there = len(plan.store.scan(keys).records)
+    return f"stopped: {there} of {runs_text(len(keys))} are kept; the same command goes on from there"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
@@ -12,85 +13,45 @@ import typer
 
 from nica_bench.cli.console import Debug, Json, Session, say
 from nica_bench.cli.dry_run import dry_run as print_plan
-from nica_bench.cli.flags import DryRun, GridOptions, RunningOptions, Yes
+from nica_bench.cli.flags import DryRun, GridOptions, RunningOptions, Yes, option
 from nica_bench.cli.outcome import show_outcome
 from nica_bench.cli.watching import wait, watching
 from nica_bench.errors import UsageError
 from nica_bench.experiments import Experiment, open_grid_file, read_experiment
 from nica_bench.records.store import Store
 from nica_bench.running.grid import MANY_RUNS
-from nica_bench.running.gridfile import Settings
+from nica_bench.running.gridfile import GridFile
 from nica_bench.running.progress import runs_text
 from nica_bench.running.resources import parse_memory, parse_time
 
 __all__ = ["example", "sweep"]
 
-_SWEEP, _SLURM = "Sweep", "Slurm"
+slurm_option = functools.partial(option, panel="Slurm")
+sweep_option = functools.partial(option, panel="Sweep")
+_OOM = "Try runs that ran out of memory this many times again, in half the group with twice the memory."
 
 
 @dataclass(frozen=True)
 class SlurmOptions:
     """What the jobs of `--cluster slurm` ask for; each takes precedence over the table [slurm] of a file."""
 
-    partition: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Submit the jobs to this partition.", rich_help_panel=_SLURM)
-    ] = None
-    time: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Limit a job to this time, such as 2:00:00.", rich_help_panel=_SLURM),
-    ] = None
-    memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Give a job this memory, such as 4G.", rich_help_panel=_SLURM)
-    ] = None
-    cpus: Annotated[
-        int | None,
-        typer.Option(metavar="INTEGER", help="Give a job this many cores.", min=1, rich_help_panel=_SLURM),
-    ] = None
-    gpus: Annotated[
-        int | None,
-        typer.Option(metavar="INTEGER", help="Give a job this many accelerators.", min=0, rich_help_panel=_SLURM),
-    ] = None
-    array_limit: Annotated[
-        int | None,
-        typer.Option(metavar="INTEGER", help="Let this many jobs run at once.", min=1, rich_help_panel=_SLURM),
-    ] = None
-    constraint: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Use nodes with this feature.", rich_help_panel=_SLURM)
-    ] = None
-    account: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Charge this account.", rich_help_panel=_SLURM)
-    ] = None
-    qos: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Ask for this quality of service.", rich_help_panel=_SLURM)
-    ] = None
-    runs_per_job: Annotated[
-        int | None,
-        typer.Option(metavar="INTEGER", help="Put at most this many runs into a job.", min=1, rich_help_panel=_SLURM),
-    ] = None
+    partition: Annotated[str | None, slurm_option("Submit the jobs to this partition.", "NAME")] = None
+    time: Annotated[str | None, slurm_option("Limit a job to this time, such as 2:00:00.", "TIME")] = None
+    memory: Annotated[str | None, slurm_option("Give a job this memory, such as 4G.", "SIZE")] = None
+    cpus: Annotated[int | None, slurm_option("Give a job this many cores.", "INTEGER", min=1)] = None
+    gpus: Annotated[int | None, slurm_option("Give a job this many accelerators.", "INTEGER", min=0)] = None
+    array_limit: Annotated[int | None, slurm_option("Let this many jobs run at once.", "INTEGER", min=1)] = None
+    constraint: Annotated[str | None, slurm_option("Use nodes with this feature.", "TEXT")] = None
+    account: Annotated[str | None, slurm_option("Charge this account.", "NAME")] = None
+    qos: Annotated[str | None, slurm_option("Ask for this quality of service.", "NAME")] = None
+    runs_per_job: Annotated[int | None, slurm_option("Put at most this many runs into a job.", "INTEGER", min=1)] = None
     minutes_per_job: Annotated[
-        float | None,
-        typer.Option(
-            metavar="MINUTES", help="Put at most this much work into a job.", min=0.01, rich_help_panel=_SLURM
-        ),
+        float | None, slurm_option("Put at most this much work into a job.", "MINUTES", min=0.01)
     ] = None
     requeues: Annotated[
-        int | None,
-        typer.Option(
-            metavar="INTEGER",
-            help="Let a job go on after its time limit this many times.",
-            min=0,
-            rich_help_panel=_SLURM,
-        ),
+        int | None, slurm_option("Let a job go on after its time limit this many times.", "INTEGER", min=0)
     ] = None
-    oom_retries: Annotated[
-        int | None,
-        typer.Option(
-            metavar="INTEGER",
-            help="Try runs that ran out of memory this many times again, in half the group with twice the memory.",
-            min=0,
-            rich_help_panel=_SLURM,
-        ),
-    ] = None
+    oom_retries: Annotated[int | None, slurm_option(_OOM, "INTEGER", min=0)] = None
 
     def resources(self) -> dict[str, Any]:
         """Values for `Resources`; None where an option was not given. Raises UsageError."""
@@ -103,27 +64,12 @@ class SweepOptions:
     """How a sweep goes on."""
 
     cluster: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="Compute on slurm, local (processes of this machine) or debug (this process itself).",
-            rich_help_panel=_SWEEP,
-        ),
+        str, sweep_option("Compute on slurm, local (processes of this machine) or debug (this process itself).", "NAME")
     ] = "local"
-    init: Annotated[
-        bool,
-        typer.Option("--init", help="Write an example of a file, with every key explained.", rich_help_panel=_SWEEP),
-    ] = False
-    attach: Annotated[
-        bool, typer.Option("--attach", help="Submit nothing, and wait for the jobs that run.", rich_help_panel=_SWEEP)
-    ] = False
-    detach: Annotated[
-        bool, typer.Option("--detach", help="Submit the jobs, and do not wait for them.", rich_help_panel=_SWEEP)
-    ] = False
-    poll: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", help="Look at the jobs at least this often.", min=0.1, rich_help_panel=_SWEEP),
-    ] = None
+    init: Annotated[bool, sweep_option("Write an example of a file, with every key explained.", None, "--init")] = False
+    attach: Annotated[bool, sweep_option("Submit nothing, and wait for the jobs that run.", None, "--attach")] = False
+    detach: Annotated[bool, sweep_option("Submit the jobs, and do not wait for them.", None, "--detach")] = False
+    poll: Annotated[float | None, sweep_option("Look at the jobs at least this often.", "SECONDS", min=0.1)] = None
 
 
 def sweep(
@@ -154,12 +100,11 @@ def sweep(
         return
     if file is None and not what.scenario and not options.attach:
         raise UsageError("sweep takes a file, such as `nica-bench sweep --init` writes, or --scenario (-s)")
-    text = open_grid_file(file) if file is not None else None
-    metrics = text.metrics if text is not None else ()
-    settings = how.settings().over(text.settings if text is not None else Settings())
+    text = open_grid_file(file) if file is not None else GridFile()
+    settings = how.settings().over(text.settings)
     folder = settings.out or Path("results")
     if options.attach:
-        _attach(folder, options.poll, metrics, json_)
+        _attach(folder, options.poll, text.metrics, json_)
         return
     from nica_bench.sweep import carry_out, make_order
 
@@ -173,19 +118,19 @@ def sweep(
         limit=None if yes else MANY_RUNS,
         debug=session is not None and session.debug,
     )
-    experiment = read_experiment(text) if text is not None and "expect" in text.table else None
+    experiment = read_experiment(text)
     if dry_run:
         print_plan(order, Store.preview(folder))
         return
     order.check()
     store = Store.open(folder)
     leave = options.detach and options.cluster == "slurm"
-    with watching(store):
+    with watching(folder):
         plan = carry_out(order, store, say, (lambda sweep: None) if leave else wait, options.poll)
     if leave:
         say(f"the jobs run; `nica-bench status --out {folder}` says how far they are, the same command waits")
         return
-    _conclude(store, [run.spec.key for run in plan.runs], metrics, experiment, json_, "the same command again")
+    _conclude(store, [run.spec.key for run in plan.runs], text.metrics, experiment, json_, "the same command again")
 
 
 def _attach(folder: Path, poll: float | None, metrics: Sequence[str], json_: bool) -> None:
@@ -194,7 +139,7 @@ def _attach(folder: Path, poll: float | None, metrics: Sequence[str], json_: boo
 
     store = Store.open(folder, create=False)
     journal = Journal(store.folder)
-    with watching(store), journal.submitting():
+    with watching(folder), journal.submitting():
         sweeper = Sweep(store, say, poll)
         sweeper.attach()
         wait(sweeper)

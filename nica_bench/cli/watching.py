@@ -7,7 +7,8 @@ import json
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -20,7 +21,7 @@ from nica_bench.records.store import Store
 if TYPE_CHECKING:
     from nica_bench.sweep import Sweep, Tally
 
-__all__ = ["cancel", "clock", "status", "wait", "watching"]
+__all__ = ["cancel", "clock", "status", "stoppable", "wait", "watching"]
 
 _LINE_SECONDS = 10.0
 
@@ -110,12 +111,17 @@ def wait(sweeper: Sweep) -> None:
             shown, before = now, tally
 
 
-@contextlib.contextmanager
-def watching(store: Store) -> Iterator[None]:
-    """Be the only one at work in a folder; on Ctrl-C and SIGTERM say what goes on, and exit as a shell expects."""
-    from nica_bench.sweep import Journal
+class _Stopped(BaseException):
+    """SIGTERM arrived."""
 
-    journal = Journal(store.folder)
+
+@contextlib.contextmanager
+def stoppable(said: Callable[[bool], str]) -> Iterator[None]:
+    """On Ctrl-C and SIGTERM say what becomes of the work, and exit as a shell expects.
+
+    Args:
+        said: makes the message, from whether it was Ctrl-C.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise _Stopped
@@ -124,22 +130,28 @@ def watching(store: Store) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, _Stopped) as stopped:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        local = all(array.cluster != "slurm" for array in journal.open_arrays())
-        if local and isinstance(stopped, KeyboardInterrupt):  # which a terminal sends to them too
-            say("stopped: what is finished is kept; the same command goes on from there")
-        else:
-            say(
-                "stopped watching: jobs that were submitted go on and keep what they finish; the same command waits "
-                f"for them again, `nica-bench cancel --out {store.folder}` ends them"
-            )
-        raise typer.Exit(130 if isinstance(stopped, KeyboardInterrupt) else 143) from None
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the message is not to be cut short by a second one
+        interrupted = isinstance(stopped, KeyboardInterrupt)
+        say(said(interrupted))
+        raise typer.Exit(130 if interrupted else 143) from None
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-class _Stopped(BaseException):
-    """SIGTERM arrived."""
+def watching(folder: Path) -> AbstractContextManager[None]:
+    """On Ctrl-C and SIGTERM say which jobs of a sweep into a folder go on, and exit as a shell expects."""
+    from nica_bench.sweep import Journal
+
+    def said(interrupted: bool) -> str:
+        local = all(array.cluster != "slurm" for array in Journal(folder).open_arrays())
+        if local and interrupted:  # which a terminal sends to them too
+            return "stopped: what is finished is kept; the same command goes on from there"
+        return (
+            "stopped watching: jobs that were submitted go on and keep what they finish; the same command waits "
+            f"for them again, `nica-bench cancel --out {folder}` ends them"
+        )
+
+    return stoppable(said)
 
 
 def _held(reasons: Sequence[str]) -> str:

@@ -21,19 +21,23 @@ def experiment_names() -> list[str]:
 
 
 def open_grid_file(text: str) -> GridFile:
-    """A file that says what is run, from the name of an experiment or from the path of a file that ends in .toml.
+    """A file that says what is run, from the name of an experiment or from the path of a file.
 
     Raises:
         UsageError: for an unknown name (the nearest are offered), or a file that is not there or not as it should be.
     """
-    if text.endswith(_SUFFIX):
-        return read_grid_file(Path(text))
     known = experiment_names()
     if text not in known:
+        if text.endswith(_SUFFIX) or Path(text).is_file():
+            return read_grid_file(Path(text))
         raise UsageError(f"unknown experiment '{text}'; {did_you_mean(text, known)}")
     return parse_grid_file((files(__package__) / f"{text}{_SUFFIX}").read_bytes(), f"{text}{_SUFFIX}")
 
 
 def make_experiment(text: str) -> Experiment:
     """An experiment, from what `open_grid_file` takes. Raises UsageError, also for a file without expectations."""
-    return read_experiment(open_grid_file(text))
+    file = open_grid_file(text)
+    experiment = read_experiment(file)
+    if experiment is None:
+        raise file.table.wrong("expect", "one table [[expect]] or more")
+    return experiment

@@ -1,28 +1,6 @@
-"""Reading what a file expects of its runs, beside the keys of `nica_bench.running.gridfile`.
+"""Reading what a file expects of its runs: title, source and question, [[expect]] and [seen].
 
-```toml
-title = "Five conditions, 100,000 points"
-source = "Sorrenson et al. 2020, section 4.3.1, figures 2 and 6"
-question = "Does GIN recover the latents where the theory's conditions hold?"
-contradicts = "..."                                # optional: what is found here against the source
-scenario = "gauss-2of10[samples=100000]"
-method = ["gin", "raw-x"]
-seeds = "0:10"
-
-[[expect]]
-method = "gin"                                     # one of the methods
-scenario = "gauss-2of10[samples=100000]"           # one of the scenarios, or its index from 0; without: each of them
-quantity = "mcc"                                   # a metric, or what else `nica_bench.stats.quantities` knows
-statistic = "share"                                # over datasets: median, iqm, mean, or share with a threshold
-threshold = 0.95                                   # of a share only: a value from it on counts
-low = 0.5                                          # low or high or both; without, the end of the quantity's range
-why = "..."                                        # where the range comes from
-
-[seen]                                             # optional: what a run gave
-command = "nica-bench run --experiment gin-fig6"
-versions = "nica-bench 0.1.0, torch 2.13.0, CPU"
-result = ["gin: median mcc .990 [.987 .993]"]
-```
+`nica_bench/sweep/example.toml` explains the keys, beside those of `nica_bench.running.gridfile`.
 """
 
 from __future__ import annotations
@@ -44,13 +22,15 @@ _EXPECT = ("method", "scenario", "quantity", "statistic", "threshold", "low", "h
 _SEEN = ("command", "versions", "result")
 
 
-def read_experiment(file: GridFile) -> Experiment:
-    """The experiment of a file: its grid, and what is expected of it.
+def read_experiment(file: GridFile) -> Experiment | None:
+    """The experiment of a file: its grid, and what is expected of it; None where it expects nothing.
 
     Raises:
         UsageError: naming the file, the line, the key, what was expected and what came.
     """
     table = file.table
+    if "expect" not in table:
+        return None
     title, source, question = (table.line(key) for key in ("title", "source", "question"))
     grid = resolve(Request(), file.request)
     expectations = [e for each in table.tables("expect") for e in _expectations(each, grid)]

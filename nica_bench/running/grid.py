@@ -11,13 +11,10 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
 from pathlib import Path
-from typing import TypeVar
 
 from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.method import Method
-from nica_bench.parameters import parse_name
 from nica_bench.registry import (
     make_method,
     make_scenario,
@@ -27,127 +24,14 @@ from nica_bench.registry import (
     scenario_file,
     scenario_text,
 )
+from nica_bench.running.axis import Axis
 from nica_bench.running.plan import Run, make_runs, parse_seeds, unfit
-from nica_bench.running.resources import Resources
 from nica_bench.scenario import Scenario
 
-__all__ = ["MANY_RUNS", "Axis", "Grid", "Request", "dotted_parameters", "resolve"]
-
-T = TypeVar("T", Scenario, Method)
+__all__ = ["MANY_RUNS", "Grid", "Request", "dotted_parameters", "resolve"]
 
 MANY_RUNS = 100_000
 """A grid of more runs is refused unless it is confirmed."""
-
-
-def _plain(name: str | None, message: str) -> UsageError:
-    return UsageError(message)
-
-
-def _of_the_request(key: str, message: str, text: str | None = None) -> UsageError:
-    return UsageError(message)
-
-
-@dataclass(frozen=True)
-class Axis:
-    """A scenario or a method, and the values that its parameters take.
-
-    Args:
-        text: a name as on the command line; parameters in its brackets take precedence over `parameters`.
-        parameters: texts by the parameter's name; several values span a grid.
-        thing: the scenario or method itself where it was given as an object, which is taken as it is.
-        error: makes the error of a parameter, or of the whole axis where the parameter is None, with its place.
-        resources: what the jobs of a method ask Slurm for; None is what those of all methods ask for.
-    """
-
-    text: str
-    parameters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    thing: Scenario | Method | None = None
-    error: Callable[[str | None, str], UsageError] = _plain
-    resources: Resources | None = None
-
-    @classmethod
-    def of(cls, given: str | Scenario | Method | Axis) -> Axis:
-        """The axis of a text or an object."""
-        if isinstance(given, Axis):
-            return given
-        return cls(given) if isinstance(given, str) else cls(given.name, thing=given)
-
-    @property
-    def name(self) -> str:
-        """What stands before the brackets."""
-        return parse_name(self.text)[0]
-
-    @property
-    def size(self) -> int:
-        """Number of points."""
-        return math.prod(map(len, self._values().values()))
-
-    def texts(self) -> list[str]:
-        """The points in the order in which the parameters are given: the last parameter changes fastest."""
-        values = self._values()
-        points = (",".join(f"{k}={v}" for k, v in zip(values, p, strict=True)) for p in product(*values.values()))
-        return [f"{self.name}[{point}]" if point else self.name for point in points]
-
-    def without(self, names: Iterable[str]) -> Axis:
-        """The axis with the defaults of these parameters in place of its values."""
-        name, inside = parse_name(self.text)
-        dropped = set(names)
-        left = ",".join(f"{k}={v}" for k, v in inside.items() if k not in dropped)
-        kept = {k: v for k, v in self.parameters.items() if k not in dropped}
-        return replace(self, text=f"{name}[{left}]" if left else name, parameters=kept)
-
-    def completed(self, shared: Mapping[str, tuple[str, ...]], error: Callable[[str, str], UsageError]) -> Axis:
-        """The axis with values of parameters for which it has none of its own.
-
-        Args:
-            shared: texts by the parameter's name.
-            error: makes the error of one of these.
-        """
-        own = self._values()
-        added = {name: values for name, values in shared.items() if name not in own}
-
-        def placed(name: str | None, message: str) -> UsageError:
-            return error(name, message) if name is not None and name in added else self.error(name, message)
-
-        return replace(self, parameters={**added, **self.parameters}, error=placed)
-
-    def points(self, make: Callable[[str], T]) -> list[tuple[str, T]]:
-        """What the points stand for, with their texts.
-
-        Raises:
-            UsageError: for a wrong name or value, with its place.
-        """
-        if self.thing is not None:
-            return [(self.thing.label, self.thing)]  # type: ignore[list-item]
-        found = []
-        for text in self.texts():
-            try:
-                found.append((text, make(text)))
-            except UsageError as error:
-                raise self.error(self._culprit(make), str(error)) from error
-        return found
-
-    def first(self, make: Callable[[str], T]) -> T:
-        """What the name stands for with default parameters. Raises UsageError, with its place."""
-        if self.thing is not None:
-            return self.thing  # type: ignore[return-value]
-        try:
-            return make(self.name)
-        except UsageError as error:
-            raise self.error("name", str(error)) from error
-
-    def _values(self) -> dict[str, tuple[str, ...]]:
-        return {**self.parameters, **{key: (value,) for key, value in parse_name(self.text)[1].items()}}
-
-    def _culprit(self, make: Callable[[str], T]) -> str | None:
-        """The parameter whose value is refused by itself; None if it is none of them, or several together."""
-        for key, values in self.parameters.items():
-            for value in values:
-                try:
-                    make(f"{self.name}[{key}={value}]")
-                except UsageError:
-                    return key
-        return None
 
 
 @dataclass(frozen=True)
@@ -169,7 +53,7 @@ class Request:
     method_parameters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     seeds: Sequence[int] | None = None
     training_seeds: int | None = None
-    error: Callable[[str, str, str | None], UsageError] = _of_the_request
+    error: Callable[[str, str, str | None], UsageError] = lambda key, message, text: UsageError(message)
 
 
 @dataclass(frozen=True)
@@ -310,7 +194,7 @@ def _counts(asked: Grid, axis: Axis) -> tuple[int, int]:
 
 
 def _seeds(request: Request) -> tuple[int, ...] | None:
-    """The data seeds of a request, checked as its training seeds are."""
+    """The data seeds of a request; they and its training seeds are checked."""
     if request.training_seeds is not None and request.training_seeds < 1:
         raise request.error("training-seeds", f"expected at least 1 training seed, got {request.training_seeds}", None)
     if request.seeds is None:

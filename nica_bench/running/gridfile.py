@@ -1,29 +1,14 @@
-"""Files that say what is run, in TOML: the keys that sweeps, experiments and published results have in common.
+"""Files that say what is run, in TOML: what sweeps, experiments and published results have in common.
 
-```toml
-seeds = "0:10"                        # "0:10", "0:5,8", one number or a list of numbers
-training-seeds = 2
-samples = 10_000                      # a parameter of all scenarios: one value, or a list, which is a grid
-parameter = ["gin.steps=300"]         # as -p on the command line
-
-[[scenario]]                          # or a name, or a list of names: scenario = ["gauss-2of10[conditions=3]"]
-name = ["gauss-2of10", "gamma-2of10"]
-conditions = [3, 5]
-
-[[method]]
-name = "gin"
-lr = [0.01, 0.003]
-```
-
-Further keys are options of `run` (`Settings`), and the table `[slurm]` says what jobs ask for (`Resources`). The parts
-`[[expect]]`, `[seen]` and `[publish]` are read where they are used. `nica-bench sweep --init` writes an example in
-which every key is explained.
+A file names scenarios, methods and seeds (`Request`), options of `run` (`Settings`) and, in the table [slurm], what
+jobs ask for (`Resources`). Its parts [[expect]], [seen] and [publish] are read where they are used. `nica-bench sweep
+--init` writes `nica_bench/sweep/example.toml`, in which every key is explained.
 """
 
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nica_bench.errors import UsageError, did_you_mean
@@ -31,7 +16,8 @@ from nica_bench.files.lines import Lines
 from nica_bench.files.toml import FileTable
 from nica_bench.parameters import parameters_of, parse_name
 from nica_bench.registry import scenario_types
-from nica_bench.running.grid import Axis, Request, dotted_parameters
+from nica_bench.running.axis import Axis
+from nica_bench.running.grid import Request, dotted_parameters
 from nica_bench.running.plan import parse_seeds, parse_statuses
 from nica_bench.running.resources import Resources
 from nica_bench.training.device import check_device_name
@@ -81,7 +67,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class GridFile:
-    """A file that says what is run.
+    """A file that says what is run; the defaults are those of a file that says nothing.
 
     Args:
         name: of the file, without its folder and ending.
@@ -92,11 +78,11 @@ class GridFile:
         metrics: to be shown at the end.
     """
 
-    name: str
-    table: FileTable
-    request: Request
-    settings: Settings
-    resources: Resources
+    name: str = ""
+    table: FileTable = field(default_factory=lambda: FileTable("", Lines(""), {}))
+    request: Request = field(default_factory=Request)
+    settings: Settings = Settings()
+    resources: Resources = Resources()
     metrics: tuple[str, ...] = ()
 
 

@@ -52,6 +52,17 @@ class Counts:
     pending: int = 0
     why: str = ""
 
+    def text(self, cached: str) -> str:
+        """What is not to be computed, for people; `cached` is the word for what has a record."""
+        parts = [f"{self.cached} {cached}"]
+        parts += [f"{self.skipped} skipped"] if self.skipped else []
+        parts += [f"{self.failed} failed before (--retry failed takes them again)"] if self.failed else []
+        return ", ".join(parts)
+
+    def __add__(self, other: Counts) -> Counts:
+        names = ("runs", "cached", "skipped", "failed", "pending")
+        return Counts(*(getattr(self, name) + getattr(other, name) for name in names))
+
 
 @dataclass(frozen=True)
 class Plan:

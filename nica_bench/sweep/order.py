@@ -15,7 +15,7 @@ from nica_bench.running.grid import MANY_RUNS, Grid, Request, resolve
 from nica_bench.running.gridfile import GridFile, Settings
 from nica_bench.running.plan import parse_statuses
 from nica_bench.running.resources import Resources
-from nica_bench.running.runner import Plan, make_plan
+from nica_bench.running.runner import Counts, Plan, make_plan
 from nica_bench.sweep.journal import Journal
 from nica_bench.sweep.packing import Costs, pack
 from nica_bench.sweep.sweeping import CLUSTERS, Manner, Sweep
@@ -53,9 +53,9 @@ class Order:
 
 
 def make_order(
-    file: GridFile | None,
-    options: Request,
-    settings: Settings,
+    file: GridFile,
+    options: Request | None = None,
+    settings: Settings | None = None,
     *,
     cluster: str = "local",
     resources: Mapping[str, Any] | None = None,
@@ -65,9 +65,9 @@ def make_order(
     """The order that a file and options give; options take precedence over the file.
 
     Args:
-        file: that says what is run; None without one.
+        file: that says what is run.
         options: what is asked for beside the file.
-        settings: how it is run, file and options together.
+        settings: how it is run, from the options.
         cluster: slurm, local or debug.
         resources: values for `Resources`; None where one was not given.
         limit: most runs; None for any number.
@@ -78,9 +78,10 @@ def make_order(
     """
     if cluster not in CLUSTERS:
         raise UsageError(f"unknown cluster '{cluster}'; {did_you_mean(cluster, CLUSTERS)}")
-    grid = resolve(options, file.request if file is not None else None, limit)
-    common = file.resources if file is not None else Resources()
-    asked = {method: (axis.resources or common).with_values(resources or {}) for method, axis in grid.axes.items()}
+    grid = resolve(options or Request(), file.request, limit)
+    settings = settings.over(file.settings) if settings is not None else file.settings
+    own = {method: axis.resources or file.resources for method, axis in grid.axes.items()}
+    asked = {method: each.with_values(resources or {}) for method, each in own.items()}
     manner = Manner(
         settings.device or "auto",
         settings.timeout,
@@ -139,11 +140,7 @@ def _announcement(plan: Plan, on_the_way: int) -> list[str]:
     """What was found and what will be done, in lines for people."""
     counts = plan.counts()
     lines = [f"{m.label} on {s.label}: skipped, {c.why}" for (s, m), c in counts.items() if c.skipped]
-    cached = sum(c.cached for c in counts.values())
-    skipped, failed = len(plan.skipped), len(plan.failed)
-    parts = [f"{cached} there"]
-    parts += [f"{skipped} skipped"] if skipped else []
-    parts += [f"{failed} failed before (--retry failed takes them again)"] if failed else []
-    parts += [f"{on_the_way} in jobs that run already"] if on_the_way else []
-    total = f"{len(plan.runs)} run" + ("" if len(plan.runs) == 1 else "s")
-    return [*lines, f"{total}: {', '.join(parts)}, {len(plan.pending) - on_the_way} to submit"]
+    total = sum(counts.values(), Counts())
+    running = f", {on_the_way} in jobs that run already" if on_the_way else ""
+    number = f"{total.runs} run" + ("" if total.runs == 1 else "s")
+    return [*lines, f"{number}: {total.text('there')}{running}, {total.pending - on_the_way} to submit"]

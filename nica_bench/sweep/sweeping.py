@@ -51,11 +51,6 @@ class Manner:
     debug: bool = False
     metrics: tuple[str, ...] = ()
 
-    def setting(self, store: Store) -> Setting:
-        """The setting of runs whose records go into a store."""
-        device, compile, metrics = self.device, self.compile, tuple(self.metrics)
-        return Setting(str(store.folder), device, compile, tuple(sys.argv), self.debug, metrics=metrics)
-
 
 class Sweep:
     """Sweeps into one folder. Use it inside `Journal.submitting`.
@@ -109,14 +104,7 @@ class Sweep:
             UsageError: if the cluster refuses them.
             NicaBenchError: if they can't be submitted now; those that were go on.
         """
-        setting = Setting(
-            str(self._store.folder),
-            manner.device,
-            manner.compile,
-            tuple(sys.argv),
-            manner.debug,
-            metrics=tuple(manner.metrics),
-        )
+        setting = self._setting(manner)
         for run, reason in plan.skipped:
             self._store.write(failed_record(run, Status.SKIPPED, reason, setting, time.time()))
         old = self._store.scan(c.spec.key for batch in batches for job in batch.jobs for c in job).records
@@ -213,16 +201,8 @@ class Sweep:
         )
         self.journal.write(array)
         folder = self.journal.array_folder(array.name)
-        setting = Setting(
-            str(self._store.folder),
-            manner.device,
-            manner.compile,
-            tuple(sys.argv),
-            manner.debug,
-            metrics=tuple(manner.metrics),
-        )
         settings: dict[str, Any] = {
-            "setting": setting,
+            "setting": self._setting(manner),
             "modules": _modules(jobs),
             "workers": batch.resources.cpus if cluster == "slurm" else manner.jobs,
             "sharing": batch.resources.groups_per_gpu,
@@ -236,6 +216,10 @@ class Sweep:
             for i, job in enumerate(jobs)
         ]
         self.watch.add(self._submitted(array, made))
+
+    def _setting(self, manner: Manner) -> Setting:
+        folder, command, metrics = str(self._store.folder), tuple(sys.argv), tuple(manner.metrics)
+        return Setting(folder, manner.device, manner.compile, command, manner.debug, metrics=metrics)
 
     def _submitted(self, array: Array, jobs: Sequence[SweepJob]) -> Array:
         """Submit an array, once: where it is not known whether that came through, the cluster is asked before."""

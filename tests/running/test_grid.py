@@ -7,7 +7,8 @@ import pytest
 
 from nica_bench.errors import UsageError
 from nica_bench.registry import make_method, make_scenario, method_types
-from nica_bench.running.grid import Axis, Grid, Request, dotted_parameters, resolve
+from nica_bench.running.axis import Axis
+from nica_bench.running.grid import Grid, Request, dotted_parameters, resolve
 from nica_bench.running.plan import make_runs, unfit
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from importlib.resources import files
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 
 from nica_bench.cli.sweep import example
 from nica_bench.errors import UsageError
+from nica_bench.experiments import read_experiment
+from nica_bench.publishing import read_publication
 from nica_bench.registry import make_method, make_scenario
 from nica_bench.running.grid import MANY_RUNS, Request, resolve
 from nica_bench.running.gridfile import read_grid_file
@@ -32,13 +35,19 @@ def test_the_example_is_whole_and_every_key_of_it_is_known(tmp_path):
     assert grid.size == 4 * 5 * 10
     assert [m.label for m in grid.methods] == ["gin", "gin[lr=0.003]", "pca", "raw-x", "linear-oracle"]
     # with what is commented out, too
-    lines = [line[2:] if line.startswith("# ") and " = " in line[:20] else line for line in example().splitlines()]
+    lines = [re.sub(r"^# (?=[\w-]+ = |\[)", "", line) for line in example().splitlines()]
     values = tomllib.loads("\n".join(lines))
     assert {"device", "timeout", "retry", "compile"} <= values.keys()
     assert values["slurm"].keys() >= {"partition", "constraint", "account", "qos", "extra", "groups_per_gpu"}
     assert set(values["slurm"]) == set(Resources.keys())
-    (tmp_path / "all.toml").write_text("\n".join(lines))
-    assert read_grid_file(tmp_path / "all.toml").resources.extra[0] == "#SBATCH --mail-type=FAIL"
+    head = ('title = "A"', 'source = "B"', 'question = "C"', 'contradicts = "D"')
+    (tmp_path / "sweep.toml").write_text("\n".join([*head, *lines]))
+    publication = read_publication(tmp_path)
+    assert [kind for kind, _ in publication.tables] == ["scores", "scores"]
+    assert publication.figures[1].methods == ("gin",)
+    [expectation] = read_experiment(publication.file).expectations
+    assert (expectation.method, expectation.scenario) == ("pca", grid.scenarios[0].label)
+    assert publication.file.resources.extra[0] == "#SBATCH --mail-type=FAIL"
 
 
 def test_grids_are_products_in_the_order_of_the_file(tmp_path):
@@ -60,7 +69,7 @@ def test_grids_are_products_in_the_order_of_the_file(tmp_path):
         memory = "2G"
         """,
     )
-    order = make_order(file, Request(), file.settings)
+    order = make_order(file)
     grid = order.grid
     assert [s.label for s in grid.scenarios[:4]] == [
         "beta-2of10[samples=500]",
@@ -93,7 +102,7 @@ def test_options_take_precedence_over_the_file(tmp_path):
     given = {"conditions": ("6",), "samples": ("300",)}
     options = Request((), (), given, {"gin": {"lr": "0.5"}}, [7], 3)
     file = read(tmp_path, text)
-    order = make_order(file, options, file.settings, resources={"time": 9, "memory": None})
+    order = make_order(file, options, resources={"time": 9, "memory": None})
     grid = order.grid
     assert [s.label for s in grid.scenarios] == ["gauss-2of10[conditions=6,samples=300]"]
     assert [m.label for m in grid.methods] == ["gin[lr=0.5,steps=7]"]

@@ -12,7 +12,7 @@ from nica_bench.cli.dry_run import dry_run
 from nica_bench.records.record import Status
 from nica_bench.records.store import Store
 from nica_bench.running.grid import Request
-from nica_bench.running.gridfile import Settings
+from nica_bench.running.gridfile import GridFile
 from nica_bench.running.runner import make_plan
 from nica_bench.running.work import Setting, failed_record
 from nica_bench.sweep import make_order
@@ -22,7 +22,7 @@ LABELS = ["gauss-2of10", "lognormal-2of10"]
 
 @pytest.fixture
 def planned(tmp_path, capsys):
-    order = make_order(None, Request(LABELS, ["gin-matched", "raw-x"], seeds=range(2), training_seeds=1), Settings())
+    order = make_order(GridFile(), Request(LABELS, ["gin-matched", "raw-x"], seeds=range(2), training_seeds=1))
     store = Store.open(tmp_path)
 
     def rows():
