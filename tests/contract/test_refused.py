@@ -67,7 +67,7 @@ def test_one_methods_odd_loss_curve_is_its_own_row_only(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["-p", "gin.steps=5", "-p", "gin.steps=7"], "-p gin.steps is given twice"),
+        (["-p", "gin.steps=5", "-p", "gin.steps=7"], "-p: gin.steps is given twice"),
         (["--device", "cpx", "--dry-run"], "unknown device 'cpx'"),
     ],
 )
