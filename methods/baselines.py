@@ -9,6 +9,7 @@ import numpy as np
 
 from nica_bench.dataset import Floats, Integers, Observations
 from nica_bench.method import FitSession, Fitted, Method
+from nica_bench.scenario import Scenario
 from nica_bench.seeds import Streams
 
 __all__ = ["LabelOnly", "LinearOracle", "RawX"]
@@ -40,6 +41,10 @@ class LabelOnly(Method):
     name: ClassVar[str] = "label-only"
     baseline: ClassVar[bool] = True
     side_information: ClassVar[str] = "u"
+
+    def skip(self, scenario: Scenario) -> str | None:
+        """One condition says nothing."""
+        return "there is one condition, whose label says nothing" if scenario.conditions == 1 else None
 
     def fit(self, observations: Observations, streams: Streams, session: FitSession) -> Fitted:
         """Compute the class means of the training observations."""

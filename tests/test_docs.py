@@ -20,7 +20,9 @@ def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("page", ["add-a-method.md", "add-a-scenario.md", "reproduce.md", "images.md"])
+@pytest.mark.parametrize(
+    "page", ["add-a-method.md", "add-a-metric.md", "add-a-scenario.md", "reproduce.md", "images.md"]
+)
 def test_code_and_commands_of_a_page_work(tmp_path, page):
     for code in blocks(page, "python"):
         name = re.match(r"# (\w+\.py)\n", code)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nica_bench.checking.finding import Checks, Finding
 from nica_bench.errors import UsageError
-from nica_bench.registry import load_file, unfinished
+from nica_bench.registry import load_file, metrics_of, unfinished
 
 __all__ = ["Report", "check_file"]
 
@@ -27,7 +27,7 @@ class Report:
 
 
 def check_file(path: Path | str, say: Callable[[str], None] = lambda line: None) -> Report:
-    """Check every method and scenario that a file defines.
+    """Check every method, scenario and metric that a file defines.
 
     Args:
         path: the file.
@@ -37,16 +37,22 @@ def check_file(path: Path | str, say: Callable[[str], None] = lambda line: None)
         UsageError: if the file cannot be imported, with the line, or defines neither a method nor a scenario.
     """
     from nica_bench.checking.methods import check_method
+    from nica_bench.checking.metrics import check_metric
     from nica_bench.checking.scenarios import check_scenario
 
     file = Path(path).resolve()
     module, methods, scenarios = load_file(file)
+    metrics = metrics_of(module, str(path))
     report = Report()
     for owner in unfinished(module):
         lacking = ", ".join(sorted(owner.__abstractmethods__))
         report.findings.append(Finding(file, Checks(owner, file).line(), f"{owner.__name__} lacks {lacking}"))
-    if not (methods or scenarios or report.findings):
-        raise UsageError(f"{path} defines neither a method nor a scenario: expected a subclass of Method or Scenario")
+    if not (methods or scenarios or metrics or report.findings):
+        raise UsageError(
+            f"{path} defines no method, scenario or metric: expected a subclass of Method or Scenario, or a Metric"
+        )
+    for metric in metrics:
+        _add(report, "metric", metric.name, check_metric(metric, file))
     for method in methods:
         _add(report, "method", str(getattr(method, "name", method.__name__)), check_method(method, file, say))
     for scenario in scenarios:

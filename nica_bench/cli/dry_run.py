@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from nica_bench.cli.console import counted, listing
-from nica_bench.cli.progress import runs_text
 from nica_bench.cli.watching import clock
 from nica_bench.errors import NicaBenchError, UsageError
 from nica_bench.records.record import Status
 from nica_bench.records.store import Store
+from nica_bench.running.progress import runs_text
 from nica_bench.running.runner import Counts, make_plan
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from nica_bench.parameters import Parameter, Range, parameters_of
-from nica_bench.registry import scenario_types
+from nica_bench.registry import chosen_metrics, scenario_types
 from nica_bench.running.grid import Request, dotted_parameters
 from nica_bench.running.gridfile import Settings
 from nica_bench.running.plan import parse_seeds
@@ -52,6 +52,7 @@ _PARAMETER = "Set a method's parameter, such as gin.lr=0.001; may be repeated."
 _SEEDS = "Generate the datasets with these seeds, such as 3 or 0:5,8. [default: 0:10, and 0 for images]"
 _TRAININGS = "Train each method this many times per dataset. [default: 1, and 2 for digits]"
 _RETRY = "Compute runs of this status again: failed, or a list such as timeout,oom."
+_METRIC = "Compute the metrics of this file too, such as ./metric.py; cached runs do not get them."
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,22 @@ class RunningOptions:
     retry: Annotated[str | None, running(_RETRY, "STATUS")] = None
     force: Annotated[bool, running("Compute all runs again.", None, "--force")] = False
     compile: Annotated[bool, running("Train with torch.compile.", None, "--compile")] = False
+    metric: Annotated[list[str] | None, running(_METRIC, "FILE", "--metric", "-M")] = None
 
     def settings(self) -> Settings:
         """What the options say. Raises UsageError for a device that does not exist."""
         if self.device is not None:
             check_device_name(self.device)
+        chosen_metrics(self.metric or ())  # a file that cannot be used is refused before anything is computed
         return Settings(
-            self.out_folder, self.device, self.jobs, self.timeout, self.retry, self.force or None, self.compile or None
+            self.out_folder,
+            self.device,
+            self.jobs,
+            self.timeout,
+            self.retry,
+            self.force or None,
+            self.compile or None,
+            tuple(str(Path(path).absolute()) for path in self.metric or ()) or None,
         )
 
 

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
@@ -22,9 +22,20 @@ from nica_bench.method import Method
 from nica_bench.parameters import Range, parameters_of, parse_name
 from nica_bench.records.command import command_again
 from nica_bench.records.store import Store
-from nica_bench.registry import make_method, make_scenario, method_file, method_types, scenario_types
+from nica_bench.registry import (
+    data_file,
+    installed_metrics,
+    make_method,
+    make_scenario,
+    method_file,
+    method_types,
+    scenario_types,
+)
 from nica_bench.running.plan import parse_seeds
 from nica_bench.scenario import Scenario
+
+if TYPE_CHECKING:
+    from nica_bench.metrics import Metric
 
 __all__ = ["info", "list_", "show"]
 
@@ -50,10 +61,7 @@ def list_(
 
 
 def _scenarios() -> list[dict[str, Any]]:
-    return [
-        {"name": f"{family}-<n>of<D>" if owner.sized else family, "description": _first_line(owner)}
-        for family, owner in scenario_types().items()
-    ]
+    return [{"name": owner.usage(), "description": _first_line(owner)} for owner in scenario_types().values()]
 
 
 def _methods() -> list[dict[str, Any]]:
@@ -69,12 +77,17 @@ def _methods() -> list[dict[str, Any]]:
 
 
 def _metrics() -> list[dict[str, Any]]:
-    from nica_bench.metrics import METRICS
-
     return [
         {"name": m.name, "range": f"{m.low:g} to {m.high:g}".replace("inf", "any"), "description": m.description}
-        for m in METRICS.values()
+        for m in _all_metrics().values()
     ]
+
+
+def _all_metrics() -> dict[str, Metric]:
+    """The metrics of nica-bench and those that installed packages add, by name."""
+    from nica_bench.metrics import METRICS
+
+    return {**METRICS, **installed_metrics()}
 
 
 def _experiments() -> list[dict[str, Any]]:
@@ -101,14 +114,13 @@ def info(
 
     Example: nica-bench info gauss-2of10 --seeds 0:5
     """
-    from nica_bench.metrics import METRICS
-
+    metrics = _all_metrics()
     base = parse_name(name)[0] if name else None
-    if name and (base in method_types() or method_file(name)):
+    if name and (base in method_types() or (method_file(name) and not data_file(name))):
         thing: Any = make_method(name)
     elif name and (name in experiment_names() or name.endswith(".toml")):
         thing = make_experiment(name)
-    elif name and base not in METRICS:
+    elif name and base not in metrics:
         thing = _scenario(name, given)
     else:
         thing = None
@@ -126,7 +138,7 @@ def info(
         else:
             tell(about_lines(thing))
     elif thing is None:
-        metric = METRICS[name]
+        metric = metrics[name]
         _values({"metric": metric.name, "description": metric.description, "range": [metric.low, metric.high]}, json_)
     elif seeds is not None:
         _difficulty(thing, parse_seeds(seeds), json_)
@@ -136,13 +148,11 @@ def info(
 
 def _scenario(name: str, given: Mapping[str, str]) -> Scenario:
     """Return a scenario; the error for an unknown name suggests scenarios, methods, metrics and experiments."""
-    from nica_bench.metrics import METRICS
-
     try:
         return make_scenario(name, given)
     except UsageError as error:
         base = parse_name(name)[0]
-        near = did_you_mean(base, [*method_types(), *METRICS, *experiment_names()])
+        near = did_you_mean(base, [*method_types(), *_all_metrics(), *experiment_names()])
         if str(error).startswith("unknown scenario") and near.startswith("did you mean"):
             raise UsageError(f"'{base}' is not a scenario, method, metric or experiment; {near}") from error
         raise

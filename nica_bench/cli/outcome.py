@@ -9,13 +9,13 @@ import typer
 
 from nica_bench.cli.console import counted, out, say, tell
 from nica_bench.cli.experiment import verdict_lines, verdicts_json
-from nica_bench.cli.progress import runs_text
 from nica_bench.errors import UsageError
 from nica_bench.experiments import Experiment, judge
 from nica_bench.records.collection import Collection
 from nica_bench.records.record import Record, Status
 from nica_bench.records.store import Store
 from nica_bench.running.plan import seeds_text
+from nica_bench.running.progress import runs_text
 from nica_bench.tables import Query, Table, overviews, render, shared_legends, table_kind, terminal_table
 
 __all__ = ["show_outcome", "tell_failures"]

@@ -10,8 +10,8 @@ import typer
 from nica_bench.cli.console import Debug, say, tell
 from nica_bench.cli.flags import JOBS, option
 from nica_bench.cli.outcome import tell_failures
-from nica_bench.cli.progress import runs_text
 from nica_bench.cli.watching import wait, watching
+from nica_bench.running.progress import runs_text
 
 __all__ = ["publish"]
 

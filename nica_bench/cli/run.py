@@ -11,7 +11,6 @@ import typer
 from nica_bench.cli.console import Debug, Json, Session, err, say
 from nica_bench.cli.flags import DryRun, GridOptions, RunningOptions, Yes, option
 from nica_bench.cli.outcome import show_outcome
-from nica_bench.cli.progress import reporting, runs_text
 from nica_bench.cli.watching import stoppable
 from nica_bench.errors import UsageError
 from nica_bench.experiments import open_grid_file, read_experiment
@@ -21,6 +20,7 @@ from nica_bench.records.store import Store
 from nica_bench.running.grid import MANY_RUNS, resolve
 from nica_bench.running.gridfile import GridFile
 from nica_bench.running.plan import parse_statuses
+from nica_bench.running.progress import reporting, runs_text
 from nica_bench.running.runner import Plan, execute, make_plan
 
 __all__ = ["run"]
@@ -73,6 +73,7 @@ def run(
             compile=bool(settings.compile),
             debug=session is not None and session.debug,
             modules=grid.modules,
+            metrics=settings.metric_files or (),
             reporter=reporter,
         )
     failed = show_outcome(store, records, metrics=file.metrics, experiment=wanted, json_=json_)

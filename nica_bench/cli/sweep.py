@@ -15,13 +15,13 @@ from nica_bench.cli.console import Debug, Json, Session, say
 from nica_bench.cli.dry_run import dry_run as print_plan
 from nica_bench.cli.flags import DryRun, GridOptions, RunningOptions, Yes, option
 from nica_bench.cli.outcome import show_outcome
-from nica_bench.cli.progress import runs_text
 from nica_bench.cli.watching import wait, watching
 from nica_bench.errors import UsageError
 from nica_bench.experiments import Experiment, open_grid_file, read_experiment
 from nica_bench.records.store import Store
 from nica_bench.running.grid import MANY_RUNS
 from nica_bench.running.gridfile import GridFile
+from nica_bench.running.progress import runs_text
 from nica_bench.running.resources import parse_memory, parse_time
 
 __all__ = ["example", "sweep"]

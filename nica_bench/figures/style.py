@@ -21,6 +21,7 @@ from nica_bench.errors import UsageError
 from nica_bench.records.collection import Collection
 from nica_bench.records.record import Record
 from nica_bench.records.store import StoreError
+from nica_bench.registry import added_metric
 from nica_bench.stats import Block, Quantity, Series, blocks_of, quantity
 
 __all__ = ["INK", "Drawing", "Look", "Request", "broken", "few_ticks", "label_of", "panels", "representatives", "theme"]
@@ -74,7 +75,8 @@ class Request:
     @cached_property
     def quantity(self) -> Quantity:
         """The quantity on the axis. Raises UsageError if its name is unknown or no record has it."""
-        wanted = quantity(self.metric or "mcc", self.collection.records)
+        name = self.metric or "mcc"
+        wanted = quantity(name, self.collection.records, added_metric(name))
         if not any(wanted.of(r) is not None for r in self.collection.records):
             if self.metric is None and self.blocks and all(block.unlabelled for block in self.blocks):
                 raise UsageError(

@@ -13,6 +13,7 @@ from nica_bench.metrics.knee import (
     spectrum,
 )
 from nica_bench.metrics.mcc import Assignment, assign, match, matched_correlation, mean_correlation, top_codes
+from nica_bench.metrics.plugin import check_metric_declaration, plug_in_scores
 from nica_bench.metrics.regression import held_out_r2, leakage, r2_affine, slopes
 from nica_bench.metrics.scores import METRICS, Metric, Sample, Scores, score
 from nica_bench.metrics.unlabelled import (
@@ -38,6 +39,7 @@ __all__ = [
     "Scores",
     "assign",
     "bayes_accuracy",
+    "check_metric_declaration",
     "class_information",
     "class_moments",
     "consistency",
@@ -50,6 +52,7 @@ __all__ = [
     "match",
     "matched_correlation",
     "mean_correlation",
+    "plug_in_scores",
     "probe_accuracy",
     "r2_affine",
     "ranks",

@@ -38,13 +38,14 @@ def linear_correlation(x: Floats, z: Floats, x_test: Floats, z_test: Floats) -> 
     return float(np.mean(np.diag(correlation(z_test, (x_test - mean) @ weights))))
 
 
-def measure_difficulty(train: Split, test: Split, log_det: NDArray[np.floating[Any]]) -> dict[str, float]:
+def measure_difficulty(train: Split, test: Split, log_det: NDArray[np.floating[Any]] | None = None) -> dict[str, float]:
     """Return the measures of `DIFFICULTY` of one dataset.
 
     Args:
         train: the data on which the regression and the principal components are fitted.
         test: the data on which they are evaluated.
-        log_det: log|det J| of the mixing at training points, shape (N,).
+        log_det: log|det J| of the mixing at training points, shape (N,); None where the mixing is
+            unknown, so that `log_det_sd` is left out.
     """
     assert train.z is not None, "difficulty is measured from the latents"
     assert test.z is not None, "difficulty is measured from the latents"
@@ -52,7 +53,7 @@ def measure_difficulty(train: Split, test: Split, log_det: NDArray[np.floating[A
     x_test, z_test = test.x.astype(np.float64), test.z.astype(np.float64)
     n = z.shape[1]
     mean = x.mean(0)
-    _, axes = np.linalg.eigh(np.cov(x, rowvar=False))
+    _, axes = np.linalg.eigh(np.atleast_2d(np.cov(x, rowvar=False)))
     components = axes[:, ::-1][:, :n]
 
     def matched(codes: NDArray[Any], codes_test: NDArray[Any]) -> float:
@@ -63,6 +64,6 @@ def measure_difficulty(train: Split, test: Split, log_det: NDArray[np.floating[A
         "linear_r": linear_correlation(x, z, x_test, z_test),
         "raw_best": matched(x, x_test),
         "pca": matched((x - mean) @ components, (x_test - mean) @ components),
-        "log_det_sd": float(log_det.std()),
+        **({} if log_det is None else {"log_det_sd": float(log_det.std())}),
         "max_sd": float(x.std(0).max()),
     }

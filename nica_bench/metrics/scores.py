@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,11 @@ class Metric:
         low, high: the range, ends included.
         higher_is_better: None if neither end is better, as for a count or a chance level.
         needs_latents: whether it compares codes with the true latents, so that it needs data with known latents.
+        chance: the expected score of codes that are independent of the latents, if that is one known number.
+        compute: the function of a metric that is added to those of nica-bench: from validation data, test data and the
+            method's own ranking of its codes, shape (m,), to a number in the range. What is learned, such as a match or
+            a sign, comes from validation data; the number comes from test data. A metric that does not need the latents
+            is also computed on data without them, with z of shape (N, 0).
     """
 
     name: str
@@ -39,6 +45,8 @@ class Metric:
     high: float
     higher_is_better: bool | None
     needs_latents: bool = True
+    chance: float | None = None
+    compute: Callable[[Sample, Sample, NDArray[Any]], float] | None = None
 
 
 METRICS: dict[str, Metric] = {
@@ -106,7 +114,7 @@ class Sample:
     """Latents, codes and conditions of the same rows.
 
     Args:
-        z: latents, finite, shape (N, n), n >= 1, N >= 2.
+        z: latents, finite, shape (N, n), N >= 2; n is 0 where they are unknown.
         codes: codes, shape (N, m); columns that are constant or not finite are allowed and score 0.
         u: conditions, integers, shape (N,).
 
@@ -119,8 +127,8 @@ class Sample:
     u: NDArray[np.integer[Any]]
 
     def __post_init__(self) -> None:
-        if self.z.ndim != 2 or self.z.shape[0] < 2 or self.z.shape[1] < 1:
-            raise ContractError(f"expected latents of shape (N, n) with N >= 2 and n >= 1, got {self.z.shape}")
+        if self.z.ndim != 2 or self.z.shape[0] < 2:
+            raise ContractError(f"expected latents of shape (N, n) with N >= 2, got {self.z.shape}")
         rows = self.z.shape[0]
         if self.codes.ndim != 2 or self.codes.shape[0] != rows:
             raise ContractError(f"expected codes of shape ({rows}, m), got {self.codes.shape}")
@@ -196,6 +204,8 @@ def score(
             f"expected {latents} latents and {width} codes in both samples, "
             f"got {validation.z.shape[1]} and {validation.codes.shape[1]} in validation"
         )
+    if latents < 1:
+        raise ContractError("expected at least one latent, got none")
     if importance.shape != (width,):
         raise ContractError(f"expected importance of shape ({width},), one value per code, got {importance.shape}")
 

@@ -39,6 +39,12 @@ class Collection:
     stores: Mapping[str, Store | Pack] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, records: Iterable[Record], store: Store | Pack) -> Self:
+        """Records of one store, no key twice."""
+        ordered = tuple(sorted(records, key=_order))
+        return cls(ordered, {record.key: store for record in ordered})
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know of the records, a line each: the faults, and what differs between their makers."""

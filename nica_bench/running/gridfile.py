@@ -48,6 +48,7 @@ class Settings:
         retry: the statuses of runs that are repeated, see `parse_statuses`.
         force: whether all runs are repeated.
         compile: whether to train with torch.compile.
+        metric_files: the files of metrics that are computed beside those of nica-bench.
     """
 
     out: Path | None = None
@@ -57,6 +58,7 @@ class Settings:
     retry: str | None = None
     force: bool | None = None
     compile: bool | None = None
+    metric_files: tuple[str, ...] | None = None
 
     def over(self, other: Settings) -> Settings:
         """Return these settings, completed by those of another."""

@@ -65,7 +65,7 @@ def score_without_latents(
     scores = score_unlabelled(
         importance,
         knows_dimension="n" in method.side_information,
-        heldout_loss=fitted.heldout_loss if fitted.loss is None else _loss(method, fitted, test, streams),
+        heldout_loss=fitted.heldout_loss if fitted.loss is None else _loss(method, fitted, data, test, streams),
         history=fitted.history,
         published=data.truth.get("paper_latents"),
     )
@@ -80,10 +80,13 @@ def score_without_latents(
     if not np.isfinite(codes).all():
         return scores, {}, [], arrays
     generator = streams.numpy("evaluation noise")
-    noisy = _encode(method, fitted, test, generator)
+    noise = data.image_shape is not None  # of other data no scale of noise is known
+    noisy = _encode(method, fitted, test, generator, noise)
     arrays["test_spectrum"] = within_class_std(noisy)
-    train = _encode(method, fitted, some_rows(data.train, FIT_ROWS), generator)
+    train = _encode(method, fitted, some_rows(data.train, FIT_ROWS), generator, noise)
     arrays["class_means"], arrays["class_sds"] = class_moments(train, data.conditions)
+    if data.conditions == 1:
+        return scores, {}, [], arrays
     if _sees_labels(method, fitted, data, test):
         note = "its encoder uses the class, so the accuracy of the class from the codes is not computed"
         return scores, {}, [note], arrays
@@ -91,10 +94,12 @@ def score_without_latents(
     return scores, class_information(train, noisy, importance, knee), [], arrays
 
 
-def _loss(method: Method, fitted: Fitted, test: Split, streams: Streams) -> float | None:
-    """Return the loss of test images with `IMAGE_NOISE`, which is the same for all methods; None if not finite."""
+def _loss(method: Method, fitted: Fitted, data: Dataset, test: Split, streams: Streams) -> float | None:
+    """Return the loss of test data, images with `IMAGE_NOISE`, the same for all methods; None if not finite."""
     assert fitted.loss is not None, "checked by the caller"
-    x = with_image_noise(test.x, streams.numpy("evaluation noise of the loss"))
+    x = test.x
+    if data.image_shape is not None:
+        x = with_image_noise(x, streams.numpy("evaluation noise of the loss"))
     value = fitted.loss(x, test.u if "u" in method.side_information else None)
     return value if np.isfinite(value) else None
 
@@ -105,8 +110,8 @@ def _examples(test: Split) -> dict[str, NDArray[Any]]:
     return {"example_x": test.x[rows].astype(np.float32), "example_u": test.u[rows]}
 
 
-def _encode(method: Method, fitted: Fitted, split: Split, generator: np.random.Generator) -> ClassCodes:
-    x = with_image_noise(split.x, generator)
+def _encode(method: Method, fitted: Fitted, split: Split, generator: np.random.Generator, noise: bool) -> ClassCodes:
+    x = with_image_noise(split.x, generator) if noise else split.x
     return ClassCodes(checked_codes(method, fitted, Split(x, split.u), "noisy"), split.u)
 
 

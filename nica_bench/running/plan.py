@@ -40,12 +40,13 @@ class Run:
     @property
     def spec(self) -> RunSpec:
         """The spec that identifies the run; its key is the file name of the record."""
+        content = self.scenario.fingerprint()
         return RunSpec(
             scenario=self.scenario.name,
             scenario_parameters=values_of(self.scenario),
-            scenario_version=self.scenario.version,
+            scenario_version=self.scenario.version if content is None else f"{self.scenario.version}+{content}",
             method=self.method.name,
-            method_parameters=values_of(self.method),
+            method_parameters=self.method.parameter_values(),
             method_version=self.method.version,
             seed=self.seed,
             training_seed=self.training_seed,

@@ -88,7 +88,7 @@ def run_groups(
             heard = wait([end for w in workers for end in (w.pipe, w.process.sentinel)], timeout=0.5)
             for worker in list(workers):
                 if worker.pipe in heard or worker.process.sentinel in heard:
-                    _listen(worker, queue, reporter)
+                    _listen(worker, queue, setting, reporter)
                     failed_starts = 0 if worker.ready else failed_starts
                 status, message = _trouble(worker, timeout)
                 if status is not None:
@@ -116,7 +116,7 @@ def run_groups(
             workers.clear()
 
 
-def _listen(worker: Worker, queue: deque[Group], reporter: Reporter) -> None:
+def _listen(worker: Worker, queue: deque[Group], setting: Setting, reporter: Reporter) -> None:
     """Handle the messages of a worker, and send it a group if it has none."""
     try:
         while worker.pipe.poll():
@@ -130,10 +130,12 @@ def _listen(worker: Worker, queue: deque[Group], reporter: Reporter) -> None:
                 worker.group = queue.popleft() if queue else None
                 worker.begun, worker.since, worker.finished = 0, time.time(), set()
                 if worker.group is not None:
-                    worker.pipe.send(worker.group)
+                    worker.send(worker.group, setting)
                     reporter.begun(worker.group)
             elif worker.group is not None:
-                if kind == "begun":
+                if kind == "unread":
+                    worker.unread = value
+                elif kind == "begun":
                     worker.begun, worker.since = value, time.time()
                 elif kind == "step":
                     reporter.step(worker.group, value)
@@ -152,6 +154,10 @@ def _trouble(worker: Worker, timeout: float | None) -> tuple[Status | None, str]
     group = worker.group
     if group is None:
         return None, ""
+    if worker.unread:
+        worker.process.join(5)
+        worker.gone = True
+        return Status.ERROR, worker.unread
     if worker.gone:
         if worker.process.exitcode == -signal.SIGKILL and memory_kills() > worker.kills:
             return Status.OOM, "the kernel ended the worker process: out of memory"
@@ -177,7 +183,7 @@ def _give_up(
     group = worker.group
     assert group is not None
     worker.group = None
-    end = len(group.runs) if group.together else worker.begun + 1
+    end = len(group.runs) if group.together or worker.unread else worker.begun + 1
     lost = [c for i, c in enumerate(group.runs[:end]) if i >= worker.begun and i not in worker.finished]
     # a record may be on the disk although the worker ended before it sent a message
     there = store.scan(c.spec.key for c in lost).records

@@ -13,6 +13,7 @@ import psutil
 
 from nica_bench.errors import UsageError
 from nica_bench.method import Method
+from nica_bench.metrics import Metric
 from nica_bench.records.record import Record, Status
 from nica_bench.records.store import Store
 from nica_bench.running.grid import Grid
@@ -155,6 +156,8 @@ def execute(
     compile: bool = False,
     debug: bool = False,
     modules: tuple[str, ...] = (),
+    metrics: tuple[str | Metric, ...] = (),
+    command: tuple[str, ...] | None = None,
     reporter: Reporter | None = None,
 ) -> list[Record]:
     """Compute the pending runs of a plan and return the records of all its runs, in the order of the plan.
@@ -167,6 +170,8 @@ def execute(
         compile: whether to use torch.compile.
         debug: whether to print the traceback of a failed run.
         modules: files of methods and scenarios that workers load.
+        metrics: metrics beside those of nica-bench and of installed packages, or files that define them.
+        command: the command that the records state; None: the command line of this process.
         reporter: it receives the progress; None: no reports.
 
     Raises:
@@ -174,7 +179,9 @@ def execute(
         NicaBenchError: if records cannot be written; finished runs are kept.
     """
     plan.store.clean()
-    setting = Setting(str(plan.store.folder), device, compile, tuple(sys.argv), debug)
+    setting = Setting(
+        str(plan.store.folder), device, compile, tuple(sys.argv) if command is None else command, debug, metrics=metrics
+    )
     for run, reason in plan.skipped:
         plan.store.write(failed_record(run, Status.SKIPPED, reason, setting, time.time()))
     if plan.pending:

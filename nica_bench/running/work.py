@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from nica_bench.dataset import Dataset
 from nica_bench.files.tensors import read_metadata
 from nica_bench.method import FitSession, Fitted, Interrupted, Progress
+from nica_bench.metrics import Metric
 from nica_bench.records.provenance import peak_memory_bytes, provenance
 from nica_bench.records.record import Record, Status
 from nica_bench.records.store import Store
-from nica_bench.running.contract import checked_fits
+from nica_bench.running.contract import checked_facts, checked_fits, checked_history
 from nica_bench.running.plan import Group, Run
-from nica_bench.running.scoring import checked_output, outcome_of, score_output
+from nica_bench.running.scoring import score_fit
 from nica_bench.scenario import Scenario
 from nica_bench.seeds import Streams
 
@@ -46,6 +47,8 @@ class Setting:
     checkpoint_seconds: float = 180.0
     weights: bool = False
     """Whether to store the weights of every fit; those of fits on images are always stored, for figures."""
+    metrics: tuple[str | Metric, ...] = ()
+    """The metrics beside those of nica-bench and of installed packages, or the files that define them."""
 
 
 _datasets: OrderedDict[tuple[Scenario, int], Dataset] = OrderedDict()
@@ -207,27 +210,30 @@ def _scored(
     setting: Setting,
     started: float,
 ) -> tuple[Record, Arrays]:
-    """The record of a fit, and its arrays."""
+    """Score a fit, and return its record and its arrays."""
     method = run.method
-    output = checked_output(method, data, fitted)
-    scores = score_output(run, data, fitted, output)
-    status, message = outcome_of(fitted, output, scores)
+    scoring = score_fit(method, data, fitted, Streams.of_fit(run.seed, run.training_seed), setting.metrics)
+    facts, curve = checked_facts(method, fitted)
     record = Record.make(
         spec=run.spec,
-        status=status,
+        status=scoring.status,
         side_information=method.side_information,
         n_latents=data.n_latents,
         n_observed=data.n_observed,
         image_shape=data.image_shape,
-        message=message,
-        notes=[*scores.notes, *notes],
+        message=scoring.message,
+        notes=[*scoring.notes, *notes],
         kind=method.kind(),
         truth={**data.truth, "equivalence": run.scenario.equivalence},
         difficulty=dict(data.difficulty),
-        scores=scores.values,
-        dimensions=scores.dimensions,
-        training=output.facts,
+        scores=scoring.values,
+        dimensions=scoring.scores.dimensions,
+        training=facts,
         cost=cost,
         provenance=provenance(setting.command, setting.device, setting.threads if method.large else 1, started),
     )
-    return record, scores.arrays | output.arrays
+    arrays = dict(scoring.arrays)
+    if curve is not None:
+        arrays["loss"] = curve
+    arrays |= {f"history_{name}": values for name, values in checked_history(method, fitted).items()}
+    return record, arrays

@@ -6,15 +6,18 @@ import contextlib
 import ctypes
 import multiprocessing
 import os
+import pickle
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from nica_bench.errors import NicaBenchError
@@ -54,6 +57,7 @@ class Worker:
         finished: the indices of the runs of the group whose records are written.
         gone: whether the process has ended.
         kills: `memory_kills()` at the start of the worker.
+        unread: why it could not make the scenario and method of the group, otherwise empty.
     """
 
     process: SpawnProcess
@@ -66,6 +70,19 @@ class Worker:
     finished: set[int] = field(default_factory=set)
     gone: bool = False
     kills: int = field(default_factory=memory_kills)
+    unread: str = ""
+
+    def send(self, group: Group, setting: Setting) -> None:
+        """Give it a group, with the metrics of the setting.
+
+        Classes that no module holds, those of a notebook or of a script, are sent by value. The versions are sent
+        beside the classes, because a worker that imports one does not know what was added to its version here.
+        """
+        import cloudpickle
+
+        owners = {owner for run in group.runs for owner in (type(run.method), type(run.scenario))}
+        versions = [(owner, owner.version) for owner in owners]
+        self.pipe.send_bytes(cloudpickle.dumps((group, setting.metrics, versions)))
 
     def ending(self) -> str:
         """Return the name of the signal or the exit code with which the process ended."""
@@ -82,14 +99,25 @@ def start_worker(setting: Setting, modules: tuple[str, ...]) -> Worker:
     ours, theirs = context.Pipe()
     flags = context.RawValue(Flags)
     # not daemonic, since a method may start child processes
-    process = context.Process(target=_serve, args=(theirs, flags, setting, modules))
+    process = context.Process(target=_serve, args=(theirs, flags, replace(setting, metrics=()), modules))
     if os.name == "posix":
         resource_tracker.ensure_running()  # started later, it would unblock Ctrl-C
     # A terminal and Slurm send these signals to all processes, but the parent ends its workers itself.
-    with held_back(*_PARENTS):
+    with held_back(*_PARENTS), _no_main():
         process.start()
     theirs.close()
     return Worker(process, ours, flags)
+
+
+@contextlib.contextmanager
+def _no_main() -> Iterator[None]:
+    """Let a process that is started meanwhile not import this one's main module: a script would run once more."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextlib.contextmanager
@@ -118,8 +146,15 @@ def _serve(pipe: Connection, flags: Flags, setting: Setting, modules: tuple[str,
                 load_file(Path(path))
             pipe.send(("ready", None))
             while not flags.stop:
-                group = pipe.recv()
-                run_group(group, setting, *_channel(pipe, flags))
+                packed = pipe.recv_bytes()
+                try:
+                    group, metrics, versions = pickle.loads(packed)
+                except Exception as error:
+                    pipe.send(("unread", f"a worker cannot make it: {type(error).__name__}: {error}"))
+                    return
+                for owner, version in versions:
+                    owner.version = version
+                run_group(group, replace(setting, metrics=metrics), *_channel(pipe, flags))
                 flags.listens = False
                 pipe.send(("done", None))
         except Interrupted:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from nica_bench.errors import UsageError, did_you_mean
-from nica_bench.metrics import METRICS
+from nica_bench.metrics import METRICS, Metric
 from nica_bench.records.record import Record
 
 __all__ = ["Quantity", "quantities", "quantity"]
@@ -120,12 +120,17 @@ def quantities(records: Iterable[Record] = ()) -> dict[str, Quantity]:
     return known
 
 
-def quantity(name: str, records: Iterable[Record] = ()) -> Quantity:
-    """Return a quantity by its name; headers of tables and names of earlier versions are understood as well.
+def quantity(name: str, records: Iterable[Record] = (), metric: Metric | None = None) -> Quantity:
+    """Return a quantity by its name, or that of an added metric.
+
+    Headers of tables and names of earlier versions are understood as well.
 
     Raises:
         UsageError: if there is no such quantity; the message names the nearest one.
     """
+    if metric is not None:
+        low, high, better = metric.low, metric.high, metric.higher_is_better
+        return Quantity(metric.name, metric.description, low, high, better, True, _of_score(metric.name))
     name = _ALIASES.get(name, name)
     known = quantities() if name in METRICS else quantities(records)
     if name not in known:

@@ -82,7 +82,14 @@ def make_order(
     settings = settings.over(file.settings) if settings is not None else file.settings
     own = {method: axis.resources or file.resources for method, axis in grid.axes.items()}
     asked = {method: each.with_values(resources or {}) for method, each in own.items()}
-    manner = Manner(settings.device or "auto", settings.timeout, bool(settings.compile), settings.jobs, debug)
+    manner = Manner(
+        settings.device or "auto",
+        settings.timeout,
+        bool(settings.compile),
+        settings.jobs,
+        debug,
+        settings.metric_files or (),
+    )
     return Order(grid, asked, cluster, manner, parse_statuses(settings.retry), bool(settings.force))
 
 

@@ -41,6 +41,7 @@ class Manner:
         device, timeout, compile: as of a run.
         jobs: workers of a local job; None is one for each core.
         debug: print the traceback of a run that fails.
+        metrics: files of metrics that are computed beside those of nica-bench.
     """
 
     device: str = "auto"
@@ -48,6 +49,7 @@ class Manner:
     compile: bool = False
     jobs: int | None = None
     debug: bool = False
+    metrics: tuple[str, ...] = ()
 
 
 class Sweep:
@@ -216,7 +218,8 @@ class Sweep:
         self.watch.add(self._submitted(array, made))
 
     def _setting(self, manner: Manner) -> Setting:
-        return Setting(str(self._store.folder), manner.device, manner.compile, tuple(sys.argv), manner.debug)
+        folder, command, metrics = str(self._store.folder), tuple(sys.argv), tuple(manner.metrics)
+        return Setting(folder, manner.device, manner.compile, command, manner.debug, metrics=metrics)
 
     def _submitted(self, array: Array, jobs: Sequence[SweepJob]) -> Array:
         """Submit an array, once: where it is not known whether that came through, the cluster is asked before."""

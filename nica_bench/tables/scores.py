@@ -9,6 +9,7 @@ from typing import Any
 from nica_bench.errors import UsageError
 from nica_bench.records.collection import Collection, machine_of
 from nica_bench.records.record import Record
+from nica_bench.registry import added_metric
 from nica_bench.stats import Block, Outcomes, Series, best_of, blocks_of, median_interval, quantity
 from nica_bench.tables.by_metric import checked_keys, metric_table
 from nica_bench.tables.query import Query, TableKind
@@ -94,9 +95,16 @@ def _build(collection: Collection, query: Query) -> tuple[list[Table], list[str]
     blocks, notes = blocks_of(collection.records)
     if query.metric is None and not query.by:
         return [_table(b, query.threshold, collection.arrays) for b in blocks], notes
-    wanted = quantity(query.metric or "mcc", collection.records)
+    name = query.metric or "mcc"
+    wanted = quantity(name, collection.records, added_metric(name))
     if not any(wanted.of(r) is not None for r in collection.records):
         raise UsageError(f"no record has the metric '{wanted.name}'; choose another with --metric")
+    lacking = [r for r in collection.records if r.status == "ok" and wanted.name not in r.scores]
+    if wanted.scored and lacking:
+        notes.append(
+            f"{len(lacking)} of {len(collection.records)} runs have no {wanted.name}, for it was added after they were "
+            "computed: they are missing from the table; `run --force` computes them again"
+        )
     machines = {machine_of(r) for r in collection.records} if wanted.name in ("seconds", "cpu_seconds") else set()
     if len(machines) > 1:
         hosts = ", ".join(sorted({str(host) for host, *_ in machines}))

@@ -36,6 +36,8 @@ def test_entry_points_are_listed(extra):
     assert "centred" in methods
     assert "random-codes" in methods
     assert "uniform-<n>of<D>" in nica_bench(extra, "list", "scenarios").stdout
+    assert "number of codes" in nica_bench(extra, "list", "metrics").stdout
+    assert "number of codes" in nica_bench(extra, "info", "width").stdout
 
 
 def test_a_package_runs_like_what_is_built_in(extra, tmp_path):
@@ -45,6 +47,9 @@ def test_a_package_runs_like_what_is_built_in(extra, tmp_path):
     for name in ("centred[factor=2.0]", "random-codes", "uniform-2of3[width=2.0]"):
         assert name in done.stdout
     assert len(list((tmp_path / "cells").glob("*.json"))) == 6
+    table = nica_bench(extra, "table", "--out", tmp_path, "--metric", "width")
+    assert table.returncode == 0, table.stderr
+    assert "number of codes" in table.stdout
 
 
 @pytest.mark.parametrize("name", ["methods", "random_codes", "scenarios"])

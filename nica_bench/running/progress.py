@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import time
 from collections.abc import Iterator
 
@@ -10,12 +11,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Column
 
-from nica_bench.cli.console import say
 from nica_bench.method import Progress as Step
 from nica_bench.running.plan import Group
 from nica_bench.running.reporter import Reporter
 
-__all__ = ["Bars", "Lines", "reporting"]
+__all__ = ["Bars", "Lines", "reporting", "runs_text"]
 
 LINE_SECONDS = 10.0
 """The shortest time between two lines of a group, in seconds."""
@@ -42,9 +42,11 @@ class Lines(Reporter):
     Args:
         total: the number of runs to be computed.
         scenarios: the number of scenarios.
+        console: the console on which they are printed.
     """
 
-    def __init__(self, total: int, scenarios: int) -> None:
+    def __init__(self, total: int, scenarios: int, console: Console) -> None:
+        self._console = console
         self._total = total
         self._scenarios = scenarios
         self._done = 0
@@ -65,7 +67,7 @@ class Lines(Reporter):
         line = f"  {_label(group, self._scenarios)}: step {progress.step}/{progress.steps}{loss}"
         if group.together:
             line += f", ETA {_clock((now - self._begun[group]) / progress.step * (progress.steps - progress.step))}"
-        say(line)
+        self._say(line)
 
     def run(self, group: Group) -> None:
         """Count the run."""
@@ -75,7 +77,10 @@ class Lines(Reporter):
         """Print the last line of a group."""
         seconds = time.monotonic() - self._begun[group]
         name, runs = _label(group, self._scenarios), runs_text(len(group.runs))
-        say(f"  {self._done}/{self._total}  {name}: {runs} in {_clock(seconds)}")
+        self._say(f"  {self._done}/{self._total}  {name}: {runs} in {_clock(seconds)}")
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, markup=False, soft_wrap=not self._console.is_terminal)
 
 
 class Bars(Reporter):
@@ -145,9 +150,10 @@ class Bars(Reporter):
 
 @contextlib.contextmanager
 def reporting(total: int, scenarios: int, console: Console) -> Iterator[Reporter]:
-    """Yield a reporter with bars if the console is a terminal that can draw them, else with lines."""
-    if not console.is_interactive or console.is_dumb_terminal:
-        yield Lines(total, scenarios)
+    """Yield a reporter with bars if the console is a terminal or notebook that can draw them, else with lines."""
+    notebook = console.is_jupyter and importlib.util.find_spec("ipywidgets") is not None
+    if not notebook and (not console.is_interactive or console.is_dumb_terminal):
+        yield Lines(total, scenarios, console)
         return
     bars = Bars(total, scenarios, console)
     with bars.progress:

@@ -5,11 +5,11 @@ import io
 import pytest
 from rich.console import Console
 
-from nica_bench.cli import progress as module
-from nica_bench.cli.progress import Bars, Lines, reporting
 from nica_bench.method import Progress
 from nica_bench.registry import make_method, make_scenario
+from nica_bench.running import progress as module
 from nica_bench.running.plan import Group, grouped, make_runs
+from nica_bench.running.progress import Bars, Lines, reporting
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def clock(monkeypatch):
 
 
 def test_a_group_has_one_line_in_ten_seconds(groups, clock, capsys):
-    lines = Lines(8, scenarios=1)
+    lines = Lines(8, 1, Console(stderr=True))
     first, second = groups[:2]
     for group in (first, second):
         lines.begun(group)
@@ -44,7 +44,7 @@ def test_a_group_has_one_line_in_ten_seconds(groups, clock, capsys):
 
 
 def test_one_cell_is_not_cells_and_scenarios_are_named_where_there_are_several(groups, clock, capsys):
-    lines = Lines(8, scenarios=2)
+    lines = Lines(8, 2, Console(stderr=True))
     group = Group(groups[-1].runs[:1])
     lines.begun(group)
     lines.run(group)
