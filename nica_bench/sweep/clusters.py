@@ -18,9 +18,9 @@ import psutil
 
 from nica_bench.errors import NicaBenchError
 from nica_bench.records.record import Status
+from nica_bench.running.resources import Resources
 from nica_bench.sweep.job import SweepJob
 from nica_bench.sweep.journal import Array
-from nica_bench.sweep.resources import Resources
 
 __all__ = ["Cluster", "Debug", "Jobs", "Local", "Look", "Unanswered", "give_pickles", "last_words"]
 
