@@ -25,7 +25,7 @@ __all__ = ["DataFile"]
 
 @dataclass(frozen=True)
 class _Content:
-    """What a file holds: the arrays by name, the names that are not used, and the SHA-256 of the bytes."""
+    """The contents of a file: the arrays by name, the names that are not used, and the SHA-256 of the bytes."""
 
     arrays: Mapping[str, NDArray[Any]]
     unused: tuple[str, ...]
@@ -87,21 +87,21 @@ class DataFile(Scenario):
 
     @property
     def name(self) -> str:
-        """The file's name, without its folder."""
+        """Return the name of the file, without its folder."""
         return Path(self.path).name
 
     @property
     def image_shape(self) -> tuple[int, int, int] | None:
-        """What the file says."""
+        """Return the contents of the file."""
         return self.shape
 
     @property
     def stand_in_latents(self) -> int | None:
-        """The number of latents, or where the file has none what `stand_in` says."""
+        """Return the number of latents, or `stand_in` if the file has none."""
         return self.n_latents or self.stand_in or None
 
     def fingerprint(self) -> str:
-        """The first digits of the content's SHA-256."""
+        """Return the first digits of the content's SHA-256."""
         return self.digest[:12]
 
     def generate(self, seed: int) -> Dataset:
@@ -144,7 +144,7 @@ class DataFile(Scenario):
             raise UsageError(f"data file {self.path}: {error}") from error
 
     def warnings(self) -> list[str]:
-        """What is not used, and what a seed is."""
+        """Return the unused names and the meaning of a seed."""
         content = _read(self.path)
         lines = []
         if content.unused:

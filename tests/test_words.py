@@ -65,7 +65,7 @@ OLD_HEADERS = {
 }
 
 DONE = ("tables", "figures", "report", "stats", "metrics", "running", "checking", "methods", "scenarios")
-DONE_COMMANDS = ("inspect", "results", "keeping", "watching", "console", "progress", "data", "authors", "app")
+DONE_COMMANDS = ("inspect", "results", "keeping", "watching", "console", "data", "authors", "app")
 """The rooms, and the modules of `cli`, whose docstrings are checked."""
 
 

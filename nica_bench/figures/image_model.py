@@ -15,7 +15,7 @@ from nica_bench.metrics import top_codes
 from nica_bench.program import Program
 from nica_bench.records.collection import Collection
 from nica_bench.records.record import Record, Status
-from nica_bench.registry import make_method, make_scenario
+from nica_bench.registry import data_file, make_method, make_scenario, method_file, scenario_file
 from nica_bench.stats import Block
 
 __all__ = ["ImageModel", "fits_to_draw", "image_model"]
@@ -75,6 +75,9 @@ def image_model(collection: Collection, record: Record) -> ImageModel:
     missing = [name for name in _ARRAYS if name not in arrays]
     if missing:
         raise UsageError(f"the record {spec.short} is not a fit on images: it has no {' and no '.join(missing)}")
+    for label in (spec.scenario_label, spec.method_label):
+        if method_file(label) is not None or scenario_file(label) is not None or data_file(label) is not None:
+            raise UsageError(f"'{label}' is a file, and no file is imported because a record names it")
     scenario, method = make_scenario(spec.scenario_label), make_method(spec.method_label)
     if (scenario.version, method.version) != (spec.scenario_version, spec.method_version):
         raise UsageError(

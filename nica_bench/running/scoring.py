@@ -1,4 +1,4 @@
-"""What is said of one fit: its codes are made and checked, and every metric is computed from them."""
+"""The scores of one fit: its codes are made and checked, and every metric is computed from them."""
 
 from __future__ import annotations
 
