@@ -76,7 +76,7 @@ def _check_data(file: str, json_: bool) -> None:
     tell([f"{file}: {facts['rows']} rows ({parts}), x of {data.n_observed} dimensions, {latents}"])
     tell([f"{file}: {data.conditions} {'condition' if data.conditions == 1 else 'conditions'}"])
     tell([f"{file}: note: {line}" for line in scenario.warnings()])
-    tell([f"{file}: all is well"])
+    tell([f"{file}: no findings"])
 
 
 def new(

@@ -19,7 +19,7 @@ def run(code, folder):
 
 
 def test_the_eight_lines_of_the_readme(tmp_path):
-    section = (ROOT / "README.md").read_text().partition("\n## Python\n")[2].partition("\n## ")[0]
+    section = (ROOT / "README.md").read_text().partition("\n## Use from Python\n")[2].partition("\n## ")[0]
     [code] = re.findall(r"^```python\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
     assert len(code.splitlines()) <= 8
     shown = run(code, tmp_path)

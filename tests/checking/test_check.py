@@ -74,7 +74,7 @@ def test_a_good_method_has_none(tmp_path):
         ("return Fitted(lambda x, u: 0 * x, x.std(0))", 13, "all codes are constant"),
         ("return Fitted(lambda x, u: x, x.std(0)[:1])", 13, "importance needs shape (4,), got (1,)"),
         ("return Fitted(lambda x, u: x, x.std(0) * np.nan)", 13, "importance holds values that are not finite"),
-        ("return Fitted(lambda x, u: x, x.std(0), training={'model': object()})", 13, "expected JSON values"),
+        ("return Fitted(lambda x, u: x, x.std(0), training={'model': object()})", 13, "expected a JSON value"),
         ("return x", 13, "must return a Fitted, got ndarray"),
         ("a = np.random.normal(size=(4, 4))\nreturn Fitted(lambda x, u: x @ a, x.std(0))", 13, "(numpy.random): draw from `streams`"),
         ("np.random.seed(0)\nreturn Fitted(lambda x, u: x, x.std(0))", 13, "process (numpy.random)"),

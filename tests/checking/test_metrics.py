@@ -41,7 +41,7 @@ def test_new_writes_files_that_pass_their_check_and_run(tmp_path):
     assert nica("new", "method", "--torch", "my-flow", cwd=tmp_path).returncode == 0
     for file, what in (("my_metric.py", "metric 'my_metric'"), ("my_flow.py", "method 'my-flow'")):
         done = nica("check", file, cwd=tmp_path)
-        assert (done.returncode, "all is well" in done.stdout, what in done.stdout) == (0, True, True), done.stdout
+        assert (done.returncode, "no findings" in done.stdout, what in done.stdout) == (0, True, True), done.stdout
     run = ["run", "-s", "gauss-2of4", "--conditions", "3", "--samples", "400", "--held-out", "200", "--device", "cpu"]
     run += ["-m", "./my_flow.py[steps=50]", "-M", "./my_metric.py", "--seeds", "0:2", "--out", "out"]
     done = nica(*run, cwd=tmp_path)
@@ -52,7 +52,7 @@ def test_new_writes_files_that_pass_their_check_and_run(tmp_path):
 
 def test_new_refuses_what_is_there(tmp_path):
     taken = nica("new", "metric", "mcc-best", cwd=tmp_path)
-    assert (taken.returncode, "there is a metric 'mcc-best' already" in taken.stderr) == (2, True)
+    assert (taken.returncode, "a metric 'mcc-best' exists" in taken.stderr) == (2, True)
     wrong = nica("new", "scenario", "--torch", "mine", cwd=tmp_path)
     assert (wrong.returncode, "--torch belongs to a method" in wrong.stderr) == (2, True)
 

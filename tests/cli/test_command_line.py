@@ -14,6 +14,7 @@ import sys
 import termios
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 from helpers import ROOT
@@ -362,6 +363,9 @@ def test_commands_of_the_readme(command, tmp_path, call, monkeypatch):
     _run_example(tmp_path)
     monkeypatch.setenv("NICA_BENCH_DATA", str(tmp_path))
     arguments = shlex.split(command)
+    if "./data.npz" in arguments:
+        generator = np.random.default_rng(0)
+        np.savez("data.npz", x=generator.normal(size=(400, 4)), u=generator.integers(0, 3, 400))
     if arguments[-1] == "mnist":
         # it needs files: that it is understood shows in what is missing
         code, _, said = call(*arguments)

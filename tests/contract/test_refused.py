@@ -46,7 +46,7 @@ def test_ranges_that_differ_have_different_keys_and_short_ones_stay_short():
         ({"heldout_loss": "high"}, "heldout_loss is a number or None, got str"),
         ({"loss_curve": np.array([object()])}, "loss_curve need real numbers"),
         ({"loss_curve": np.ones((2, 2))}, r"loss_curve needs shape \(steps,\), got \(2, 2\)"),
-        ({"training": {"model": object()}}, "training: expected JSON values"),
+        ({"training": {"model": object()}}, "training: expected a JSON value"),
     ],
 )
 def test_facts_of_a_fit_that_no_record_can_hold(fitted, says):

@@ -89,7 +89,7 @@ BROKEN = {
     "big": ("raise MemoryError('so big')", "oom", "so big"),
     "leaves": ("sys.exit(7)", "killed", "exit code 7"),
     "dies": ("os.kill(os.getpid(), signal.SIGKILL)", "killed", "SIGKILL"),
-    "endless": ("while True: time.sleep(0.01); session.report(Progress(1, 2))", "timeout", "the limit of 6 s a run"),
+    "endless": ("while True: time.sleep(0.01); session.report(Progress(1, 2))", "timeout", "the limit of 6 s per run"),
     "good": ("print('hello'); return Fitted(lambda x, u: x, np.ones(D))", "ok", ""),
 }
 

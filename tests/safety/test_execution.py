@@ -10,9 +10,9 @@ import pytest
 
 from helpers.results import record, written
 from nica_bench.records.store import Store
+from nica_bench.running.resources import Resources
 from nica_bench.sweep.job import CellText
 from nica_bench.sweep.journal import Array, Journal
-from nica_bench.running.resources import Resources
 
 EVIL = """
 from pathlib import Path

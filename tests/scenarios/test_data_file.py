@@ -215,7 +215,7 @@ def test_a_file_without_latents_and_conditions_has_the_scores_that_need_neither(
     run = ["run", "-s", "./x.csv", "-m", "pca", "-m", "fastica", "--seeds", "0", "--device", "cpu", "--out", "out"]
     done = nica(*run, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "there is none to tell here" in done.stderr  # fastica is told n
+    assert "it needs the number of latents, which is unknown" in done.stderr  # fastica is told n
     [record] = [r for r in records(tmp_path / "out").values() if r["status"] == "ok"]
     assert record["scores"]["mcc"] is None
     assert record["scores"]["knee"] >= 0

@@ -130,7 +130,7 @@ def test_a_full_disk_does_not_end_the_training(tmp_path, monkeypatch):
     def full(folder, data):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(tensors, "temporary", full)
+    monkeypatch.setattr(tensors, "write_whole", full)
     with pytest.warns(UserWarning, match=r"no checkpoint in .*fit.safetensors: the disk is full; training goes on"):
         fitted = fit(method, scenario, path, seconds=0.0)
     assert list(tmp_path.iterdir()) == []
