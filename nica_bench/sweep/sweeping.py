@@ -197,7 +197,7 @@ class Sweep:
             stale,
             largest=batch.largest,
             attempt=batch.attempt,
-            manner=asdict(manner),
+            manner={**asdict(manner), "metrics": list(manner.metrics)},  # as it is read from JSON
         )
         self.journal.write(array)
         folder = self.journal.array_folder(array.name)
