@@ -28,7 +28,8 @@ from nica_bench.records.file import encode_record
 from nica_bench.records.parquet import PACK_NAME
 from nica_bench.records.record import ArraysFile, Record, RunSpec
 from nica_bench.records.store import Store
-from nica_bench.sweep import Array, Journal, Resources
+from nica_bench.running.resources import Resources
+from nica_bench.sweep import Array, Journal
 from nica_bench.sweep.job import CellText
 
 METHODS = ("gin", "glow", "nice", "ivae", "ivae[lr=0.001]", "pca", "fastica", "raw-x", "label-only", "linear-oracle")
