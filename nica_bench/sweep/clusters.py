@@ -108,7 +108,7 @@ def last_words(folder: Path, job: str) -> str:
     with contextlib.suppress(OSError):
         text = JobPaths(folder, job).stderr.read_text(errors="replace")[-4000:]
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line for line in lines if "Error" in line and not line.startswith(("File", "raise", "srun", "submitit"))]
+    errors = [line for line in lines if "Error" in line and not line.startswith(("File", "raise", "srun", "submitit "))]
     return re.sub(r"^(?:\w+\.)+(?=\w+:)", "", errors[-1]) if errors else ""
 
 

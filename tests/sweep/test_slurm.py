@@ -61,6 +61,9 @@ def test_why_a_job_failed_is_read_from_what_it_left(no_slurm, sweep):
     JobPaths(folder, "7_3").stderr.write_text("slurmstepd-n1: error: Detected 1 oom-kill event(s) in StepId=7.0.\n")
     assert last_words(folder, "7_0") == "NicaBenchError: x.json: the disk is full"
     assert last_words(folder, "7_1") == "ValueError: no"
+    limit = "submitit.core.utils.UncompletedJobError: Job not requeued because: timed-out too many times."
+    JobPaths(folder, "7_4").stderr.write_text(f"submitit ERROR (now) - an Error of it\n{limit}\n")
+    assert "timed-out too many times" in last_words(folder, "7_4")
     assert last_words(folder, "7_2") == ""
     assert (last_words(folder, "7_3"), _ran_out(folder, "7_3"), _ran_out(folder, "7_1")) == ("", True, False)
     seen = asked(no_slurm, sweep, "7|0|FAILED|n1|NonZeroExitCode", "")
