@@ -1,4 +1,8 @@
-"""The packages of the distribution: those found in `nica_bench/`, and the two folders that are mapped into it."""
+"""The packages of the distribution: those found in `nica_bench/`, and the two folders that are mapped into it.
+
+`packages.find` of pyproject.toml finds below one folder and does not see `methods/` and `scenarios/` as parts of
+`nica_bench`; a list there would have to name every package.
+"""
 
 from setuptools import find_packages, setup
 

@@ -1,1 +1,1 @@
-"""The methods: one file a family. Found by their presence in this folder; the engine knows none by name."""
+"""The built-in methods, one file per family. The engine finds the files of this folder and knows none by name."""

@@ -1,4 +1,4 @@
-"""Baselines and bounds: what a score has to beat, and what a linear map reaches with the truth in hand."""
+"""Baselines, and the supervised linear reference, which is fitted on the true latents."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from nica_bench.dataset import Floats, Integers, Observations
 from nica_bench.method import FitSession, Fitted, Method
+from nica_bench.scenario import Scenario
 from nica_bench.seeds import Streams
 
 __all__ = ["LabelOnly", "LinearOracle", "RawX"]
@@ -22,7 +23,7 @@ class RawX(Method):
     baseline: ClassVar[bool] = True
 
     def fit(self, observations: Observations, streams: Streams, session: FitSession) -> Fitted:
-        """There is nothing to fit."""
+        """Return the identity; nothing is fitted."""
 
         def encode(x: Floats, u: Integers | None) -> Floats:
             return x
@@ -32,17 +33,21 @@ class RawX(Method):
 
 @dataclass(frozen=True)
 class LabelOnly(Method):
-    """A code that holds nothing but the condition: the class mean of x, on the principal axes of the class means.
+    """Codes that depend on the condition alone: the class mean of x, on the principal axes of the class means.
 
-    What a method scores that only tells the classes apart. Within a class it is constant.
+    They have the score of a method that only distinguishes the classes. Within a class they are constant.
     """
 
     name: ClassVar[str] = "label-only"
     baseline: ClassVar[bool] = True
     side_information: ClassVar[str] = "u"
 
+    def skip(self, scenario: Scenario) -> str | None:
+        """One condition says nothing."""
+        return "there is one condition, whose label says nothing" if scenario.conditions == 1 else None
+
     def fit(self, observations: Observations, streams: Streams, session: FitSession) -> Fitted:
-        """Take the class means of the training observations."""
+        """Compute the class means of the training observations."""
         u = observations.train_u
         assert u is not None, "the engine gives u to a method with side information u"
         x = observations.train_x
@@ -60,15 +65,15 @@ class LabelOnly(Method):
 
 @dataclass(frozen=True)
 class LinearOracle(Method):
-    """The linear regression from x to the true latents, learned on training data: a bound, not a method."""
+    """Supervised linear reference: the linear regression from x to the true latents, fitted on training data."""
 
     name: ClassVar[str] = "linear-oracle"
     side_information: ClassVar[str] = "nz"
 
     def fit(self, observations: Observations, streams: Streams, session: FitSession) -> Fitted:
-        """Least squares with intercept."""
+        """Fit by least squares, with an intercept."""
         z = observations.train_z
-        assert z is not None, "the engine gives the training latents to an oracle"
+        assert z is not None, "the engine gives the training latents to a method with side information z"
         x = observations.train_x.astype(np.float64)
         mean = x.mean(0)
         weights, *_ = np.linalg.lstsq(x - mean, z - z.mean(0), rcond=None)

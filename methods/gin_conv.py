@@ -1,4 +1,4 @@
-"""GIN for images (paper, section 4.3.2 and Table 3), and its compressible twin."""
+"""GIN for images (paper, section 4.3.2 and Table 3), and its compressible counterpart."""
 
 from __future__ import annotations
 
@@ -24,24 +24,25 @@ if TYPE_CHECKING:
 __all__ = ["ConvGIN", "ConvGlow", "ImageFlowMethod"]
 
 CHUNK = 500
-"""Images that go through the flow at once where no gradient is needed: the maps of more would fill the memory."""
+"""The number of images in one forward pass without gradients, limited by the memory of the feature maps."""
 JACOBIAN_IMAGES = 8
-"""Validation images over which the scale-free ranking takes its Jacobians."""
+"""The number of validation images at which the scale-free ranking computes Jacobians."""
 WATCHED_IMAGES = 2_000
-"""Validation images from which the spectrum is taken during training."""
+"""The number of validation images from which the spectrum is computed during training."""
 EPOCHS, LEAST_STEPS = 15, 400
-"""The default training: this many epochs, but of a small dataset at least this many steps."""
+"""The default training: the number of epochs, and the smallest number of steps."""
 
 
 @dataclass(frozen=True)
 class ImageFlowMethod(TorchMethod):
-    """A flow from images to codes that are normal given the class: what convolutional GIN and its twin share.
+    """A flow from images to codes that are normal given the class, the base class of convolutional GIN and Glow.
 
-    The network is Table 3's for 1 x 28 x 28 images, and its like for others of even sides. The class moments are those
-    of the batch (eq. 10 to 12). With 2.6 million parameters one fit fills a machine, so fits are made one by one.
+    The network is that of Table 3 for 1 x 28 x 28 images, and an analogous one for other images of even sides. The
+    class moments are those of the batch (eq. 10 to 12). With 2.6 million parameters one fit uses all cores, so fits run
+    one after another.
 
-    `schedule=paper` is the paper's training: 3e-4 for 45 epochs, then 3e-5 for 50. The default, one cosine from 1e-3
-    over 15 epochs, gets there sooner.
+    `schedule=paper` is the training of the paper: a rate of 3e-4 for 45 epochs, then 3e-5 for 50. The default, one
+    cosine schedule from 1e-3 over 15 epochs, converges faster.
     """
 
     side_information: ClassVar[str] = "u"
@@ -52,28 +53,32 @@ class ImageFlowMethod(TorchMethod):
     invertible: ClassVar[bool] = True
     coupling: ClassVar[Literal["gin", "realnvp"]]
 
-    lr: float = parameter(0.0, "learning rate at the start; 0 is 1e-3, or 3e-4 with schedule=paper", low=0)
-    steps: int = parameter(0, "optimiser steps of the cosine; 0 is 15 epochs, but at least 400 steps", low=0)
+    lr: float = parameter(0.0, "initial learning rate; 0 is 1e-3, or 3e-4 with schedule=paper", low=0)
+    steps: int = parameter(0, "optimiser steps of the cosine schedule; 0 is 15 epochs, at least 400 steps", low=0)
     batch: int = parameter(240, "batch size", low=2)
     schedule: str = parameter(
-        "cosine", "cosine, or the paper's 45 epochs and 50 at a tenth of the rate", choices=("cosine", "paper")
+        "cosine",
+        "learning rate: cosine, or the paper's 45 epochs followed by 50 at a tenth of the rate",
+        choices=("cosine", "paper"),
     )
-    augmentation: float = parameter(IMAGE_NOISE, "sd of the Gaussian noise added to x at each step", low=0)
-    precision: str = parameter("float32", "of the products in the convolutions", choices=("float32", "bfloat16"))
+    augmentation: float = parameter(IMAGE_NOISE, "std of the Gaussian noise added to x at each step", low=0)
+    precision: str = parameter(
+        "float32", "precision of the products in the convolutions", choices=("float32", "bfloat16")
+    )
 
     def skip(self, scenario: Scenario) -> str | None:
-        """It makes sense where observations are images that can be taken apart."""
+        """Return a reason unless the observations are images of even sides."""
         if scenario.image_shape is None:
-            return "its observations are no images"
+            return "its observations are not images"
         if scenario.image_shape[1] % 2 or scenario.image_shape[2] % 2:
             return f"its images have an odd side: {scenario.image_shape[1]} x {scenario.image_shape[2]}"
         return None
 
     def build(self, shape: Shape, generators: Sequence[torch.Generator], x: Tensor) -> nn.Module:
-        """The flow, starting as a permutation of the pixels."""
+        """Return the flow, initialised as a permutation of the pixels."""
         from nica_bench.flows import ImageFlow
 
-        assert shape.image_shape is not None, "skipped elsewhere"
+        assert shape.image_shape is not None, "other scenarios are skipped"
         return ImageFlow(
             generators,
             shape.image_shape,
@@ -82,7 +87,7 @@ class ImageFlowMethod(TorchMethod):
         )
 
     def make_schedule(self, epoch: int, replicates: int) -> Schedule:
-        """A cosine, or the paper's stages."""
+        """Return the cosine schedule, or the stages of the paper."""
         from nica_bench.training.schedules import Cosine, Stages
 
         if self.schedule == "paper":
@@ -90,9 +95,9 @@ class ImageFlowMethod(TorchMethod):
         return Cosine(self.lr or 1e-3, self.steps or max(EPOCHS * epoch, LEAST_STEPS))
 
     def codes(self, model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Codes w = g^{-1}(x), shape (R, D, B), and log|det dw/dx|, shape (R, B), or None where it is zero.
+        """Return the codes w = g^{-1}(x), shape (R, D, B), and log|det dw/dx|, shape (R, B), or None if it is zero.
 
-        Some images at a time where no gradient is asked for.
+        Without gradients the images are processed in chunks.
         """
         import torch
 
@@ -104,7 +109,7 @@ class ImageFlowMethod(TorchMethod):
         return w, None if model.volume_preserving else log_det
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Negative log-likelihood, shape (R,), in nats (eq. 10)."""
+        """Return the negative log-likelihood, shape (R,), in nats (eq. 10)."""
         from nica_bench.training.moments import gaussian_losses
 
         w, log_det = self.codes(model, batch.augmented(self.augmentation))
@@ -112,37 +117,37 @@ class ImageFlowMethod(TorchMethod):
         return loss if log_det is None else loss - log_det.mean(-1)
 
     def test_loss(self, model: nn.Module, batch: Batch, train: Batch) -> Tensor:
-        """The same of test images, under the class moments of the training images' codes."""
+        """Return the negative log-likelihood of test images with the moments of training codes, shape (R,)."""
         from nica_bench.training.moments import flow_loss_after
 
         return flow_loss_after(partial(self.codes, model), batch.x, batch.onehot, train.x, train.onehot)
 
     def encode(self, model: nn.Module, x: Tensor, onehot: Tensor) -> Tensor:
-        """Codes w = g^{-1}(x), shape (R, D, B)."""
+        """Return the codes w = g^{-1}(x), shape (R, D, B)."""
         return self.codes(model, x)[0]
 
     def decode(self, model: nn.Module, codes: Tensor) -> Tensor:
-        """Images g(w), shape (R, D, B)."""
+        """Return the images g(w), shape (R, D, B)."""
         import torch
 
         parts: list[Tensor] = [model.inverse(part.contiguous()) for part in codes.split(CHUNK, -1)]  # type: ignore[operator]
         return torch.cat(parts, -1)
 
     def program(self, model: nn.Module) -> Program:
-        """The flow's inverse."""
+        """Return the inverse of the flow."""
         from nica_bench.flows import inverse_program
 
         return inverse_program(model)
 
     def watch(self, model: nn.Module, x: Tensor, onehot: Tensor) -> dict[str, Tensor]:
-        """The spectrum."""
+        """Return the spectrum of the first validation images."""
         return {"spectrum": self.spectrum(model, x[..., :WATCHED_IMAGES], onehot[..., :WATCHED_IMAGES])}
 
     def spectrum(self, model: nn.Module, x: Tensor, onehot: Tensor) -> Tensor:
-        """Within-class sd of the codes of images with the noise of training, shape (R, D).
+        """Return the within-class std of the codes of images with the noise of training, shape (R, D).
 
-        The density is one of noisy images. Without noise, codes of pixels that never change drop to zero, and a rule
-        that looks for a knee finds the edge of the digits.
+        The model is a density of noisy images. Without noise the codes of constant pixels are zero, and a rule for the
+        knee would find the number of pixels that vary.
         """
         import torch
 
@@ -155,14 +160,14 @@ class ImageFlowMethod(TorchMethod):
             return within_class_sd(self.codes(model, Batch(x, onehot, noise).augmented(self.augmentation))[0], onehot)
 
     def effect(self, model: nn.Module, x: Tensor) -> Tensor:
-        """||dx / dw_j||, how far a unit of a code moves the image, as a root mean square over images, shape (R, D)."""
+        """Return ||dx / dw_j||, the change of the image per unit of a code, RMS over images, shape (R, D)."""
         import torch
 
         images = range(min(JACOBIAN_IMAGES, x.shape[-1]))
         return torch.stack([self._inverse_jacobian(model, x[..., i]).pow(2).sum(1) for i in images]).mean(0).sqrt()
 
     def _inverse_jacobian(self, model: nn.Module, image: Tensor) -> Tensor:
-        """dx / dw at an image (R, D), shape (R, D, D), by one gradient for each code, all of them at once."""
+        """Return dx / dw at an image (R, D), shape (R, D, D), with the gradients of all codes in one batch."""
         import torch
 
         copies = image[..., None].repeat(1, 1, image.shape[-1]).requires_grad_()
@@ -175,30 +180,30 @@ class ImageFlowMethod(TorchMethod):
 class ConvGIN(ImageFlowMethod):
     """General incompressible-flow network for images: 8 convolutional and 2 dense volume-preserving couplings.
 
-    Volume preservation makes a code's standard deviation its importance: the root mean square over classes of the
-    within-class one.
+    Because the flow preserves volume, the importance of a code is its standard deviation: the root mean square over
+    classes of the within-class one.
     """
 
     name: ClassVar[str] = "gin-conv"
     coupling = "gin"
 
     def rankings(self, model: nn.Module, x: Tensor, onehot: Tensor) -> dict[str, Tensor]:
-        """The spectrum, and the scale-free ranking that `glow-conv` has, shape (R, D) each."""
-        sd = self.spectrum(model, x, onehot)
-        return {"within_class_sd": sd, "effect": sd * self.effect(model, x)}
+        """Return the spectrum and the scale-free ranking of `glow-conv`, shape (R, D) each."""
+        std = self.spectrum(model, x, onehot)
+        return {"within_class_sd": std, "effect": std * self.effect(model, x)}
 
 
 @dataclass(frozen=True)
 class ConvGlow(ImageFlowMethod):
-    """The compressible twin of `gin-conv`: affine couplings, the same networks, and the log-determinant in the loss.
+    """Compressible counterpart of `gin-conv`: affine couplings, equal networks, and the log-determinant in the loss.
 
-    Nothing ties a code's scale to its importance here, so its own ranking is the scale-free one.
+    The scale of a code is not its importance in this model, so the own ranking is the scale-free one.
     """
 
     name: ClassVar[str] = "glow-conv"
     coupling = "realnvp"
 
     def rankings(self, model: nn.Module, x: Tensor, onehot: Tensor) -> dict[str, Tensor]:
-        """How far one standard deviation of a code moves the image, and the spectrum, shape (R, D) each."""
-        sd = self.spectrum(model, x, onehot)
-        return {"effect": sd * self.effect(model, x), "within_class_sd": sd}
+        """Return the change of the image per standard deviation of a code, and the spectrum, shape (R, D) each."""
+        std = self.spectrum(model, x, onehot)
+        return {"effect": std * self.effect(model, x), "within_class_sd": std}

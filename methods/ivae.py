@@ -22,52 +22,54 @@ if TYPE_CHECKING:
 __all__ = ["IVAE"]
 
 LOG_BOUND = 12.0
-"""Log-variances are kept within +- this bound: they stay finite in float32 and bind nowhere that matters."""
+"""The bound of log-variances, +- this value, which keeps them finite in float32."""
 NOISE_RANGE = 3.0
-"""The decoder's noise may differ from its mean level by e to the power of +- this, from one z to another."""
+"""The bound of the log of the decoder's noise relative to its mean level, +- this value."""
 SMALLEST = 1e-3
-"""Least noise at the start, in standard deviations of x."""
+"""The smallest initial noise, in standard deviations of x."""
 IMAGES = 40_000
-"""Most images that it is trained on: 4,000 steps see each 50 times, and more would only take memory."""
+"""The largest number of training images; 4,000 steps use each of them 50 times."""
 
 
 @dataclass(frozen=True)
 class IVAE(TorchMethod):
     """Identifiable variational autoencoder: encoder q(z|x,u), decoder p(x|z), prior p(z|u) with learnable moments.
 
-    Told the number of latents; scored on the posterior mean. Mean and variance of the prior are free parameters of
-    every condition (the published code fixes the mean at zero, which is of no use where conditions shift means) and x
-    is standardised with the training data's moments. Four more things make it as good as it honestly gets; each was
-    kept for its validation loss on datasets 200 to 207, which stand in no table (nats a dimension, mean over 3 and 5
-    conditions; the published form, two plain networks with one noise level for each x, has -1.29):
+    It receives the number of latents, and its codes are the posterior means. Mean and variance of the prior are free
+    parameters of every condition (the published code fixes the mean at zero, which cannot model conditions that shift
+    means), and x is standardised by the moments of the training data. It differs from the published form, two plain
+    networks with one noise level per dimension of x, in four ways. Each was selected by its validation loss on the
+    datasets 200 to 207, which no published table uses (in nats per dimension, the mean over 3 and 5 conditions; the
+    published form has -1.29):
 
-    - encoder and decoder are a linear map and a network that starts at zero; the linear maps start at the principal
-      components (-1.42);
-    - both share a learnable matrix A from the components to the latents, so that a rotation of the latents moves one
-      matrix and not the whole of two networks (-1.41: equal, but it finds the rotation);
-    - the decoder gives the noise of x too, for each z (-1.60 to -1.66; a nonlinear mixing stretches the noise);
-    - the encoder sees asinh of x: single points far out no longer make a dataset diverge.
+    - encoder and decoder are sums of a linear map and a network that is zero at initialisation; the linear maps are
+      initialised at the principal components (-1.42);
+    - both share a learnable matrix A from the components to the latents, so that a rotation of the latents changes one
+      matrix instead of two networks (-1.41, and it finds the rotation);
+    - the decoder also predicts the noise of x for each z, since a nonlinear mixing stretches the noise
+      (-1.60 to -1.66);
+    - the input of the encoder is asinh(x), so that outliers do not make the training diverge.
 
-    With 4,000 steps of 500 points and networks of width 64 a learning rate of 5e-3 has -1.67, 1e-2 -1.69 (kept) and
-    2e-2 -1.63. Width 128 has -1.73, but at 2.5 times the cost, which is no longer like GIN's. Restarts kept by the
-    validation loss change little.
+    With 4,000 steps of 500 points and networks of width 64 a learning rate of 5e-3 has -1.67, 1e-2 has -1.69 (the
+    default) and 2e-2 has -1.63. Width 128 has -1.73, at 2.5 times the cost, which is no longer comparable with that of
+    GIN. Restarts selected by the validation loss change little.
     """
 
     name: ClassVar[str] = "ivae"
     side_information: ClassVar[str] = "un"
     version: ClassVar[str] = "3"
 
-    lr: float = parameter(1e-2, "learning rate at the start", above=0)
+    lr: float = parameter(1e-2, "initial learning rate", above=0)
     steps: int = parameter(4_000, "optimiser steps of the cosine schedule", low=1)
     batch: int = parameter(500, "batch size", low=2)
     width: int = parameter(64, "width of the two hidden layers of encoder and decoder", low=1)
 
     def fit_group(self, group: Sequence[Observations], streams: Sequence[Streams], session: FitSession) -> list[Fitted]:
-        """Fit all datasets; of images a part."""
+        """Fit all datasets, with at most `IMAGES` training images each."""
         return super().fit_group([_some_images(o) for o in group], streams, session)
 
     def build(self, shape: Shape, generators: Sequence[torch.Generator], x: Tensor) -> nn.Module:
-        """Encoder, decoder, the matrix they share, the prior's moments, the noise and the standardisation."""
+        """Return encoder, decoder, their shared matrix, the moments of the prior, the noise and the standardisation."""
         import torch
         from torch import nn
 
@@ -78,7 +80,7 @@ class IVAE(TorchMethod):
         model = nn.Module()
         model.encoder = MLP(generators, [D + K, self.width, self.width, 2 * n], zero_last=True)
         model.decoder = MLP(generators, [n, self.width, self.width, 2 * D], zero_last=True)
-        # pixels that never change have no density without noise: images get that which the flows add
+        # constant pixels have no density without noise, so images get the noise that the flows add
         model.noise = IMAGE_NOISE if shape.image_shape is not None else 0.0
         if model.noise:
             noise = [torch.randn(part.shape, generator=g) for part, g in zip(x, generators, strict=True)]
@@ -95,7 +97,7 @@ class IVAE(TorchMethod):
         return model
 
     def _posterior(self, model: nn.Module, x: Tensor, onehot: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Standardised x (R, D, B), and mean and log-variance of q(z|x,u), shape (R, n, B) each."""
+        """Return standardised x (R, D, B), and mean and log-variance of q(z|x,u), shape (R, n, B) each."""
         import torch
 
         standard = (x - model.centre) / model.scale
@@ -104,7 +106,7 @@ class IVAE(TorchMethod):
         return standard, mean, (log_variance + model.log_variance).clamp(-LOG_BOUND, LOG_BOUND)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Negative evidence lower bound of x, shape (R,), in nats; the divergence from the prior in closed form."""
+        """Return the negative evidence lower bound of x, shape (R,), in nats, with the divergence in closed form."""
         import torch
 
         standard, mean, log_variance = self._posterior(model, batch.augmented(model.noise), batch.onehot)
@@ -122,11 +124,11 @@ class IVAE(TorchMethod):
         return misfit.mean(-1).sum(1) + constant + divergence.mean(-1).sum(1)
 
     def encode(self, model: nn.Module, x: Tensor, onehot: Tensor) -> Tensor:
-        """Posterior mean, shape (R, n, B)."""
+        """Return the posterior mean, shape (R, n, B)."""
         return self._posterior(model, x, onehot)[1]
 
     def rankings(self, model: nn.Module, x: Tensor, onehot: Tensor) -> dict[str, Tensor]:
-        """How far the posterior means spread, in posterior sds, shape (R, n): about 0 for a code that collapsed."""
+        """Return the std of the posterior means in units of the posterior std, shape (R, n): 0 for a collapsed code."""
         import torch
 
         with torch.no_grad():
@@ -136,7 +138,7 @@ class IVAE(TorchMethod):
 
 
 def _some_images(observations: Observations) -> Observations:
-    """Vectors as they are; of images at most `IMAGES`."""
+    """Return the observations with at most `IMAGES` training images; vectors are unchanged."""
     if observations.image_shape is None:
         return observations
     u = observations.train_u
@@ -144,15 +146,15 @@ def _some_images(observations: Observations) -> Observations:
 
 
 def _principal(x: Tensor, n: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The linear autoencoder of a replicate: where encoder and decoder start.
+    """Return the linear autoencoder of a replicate, the initial value of encoder and decoder.
 
     Args:
         x: standardised observations, shape (D, N).
-        n: number of components.
+        n: the number of components.
 
     Returns:
-        The map to n whitened principal components (n, D), the one back (D, n), the log of what it leaves of each x,
-        as a standard deviation (D, 1), and the log-variance of the components given x (n, 1).
+        The map to n whitened principal components (n, D), the map back (D, n), the log of the residual std of each
+        dimension (D, 1), and the log-variance of the components given x (n, 1).
     """
     import torch
 

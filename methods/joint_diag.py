@@ -23,7 +23,7 @@ RIDGE = 1e-9
 
 @dataclass(frozen=True)
 class JointDiag(Method):
-    """Linear ICA of nonstationary sources by joint diagonalisation; told u and n, as iVAE is.
+    """Linear ICA of nonstationary sources by joint diagonalisation.
 
     x is whitened with its first n principal components; C_k is the covariance of condition k there and p_k the share
     of its points. The codes are W x with the W that minimises
@@ -31,7 +31,7 @@ class JointDiag(Method):
         1/2 sum_k p_k sum_i log (W C_k W^T)_ii - log |det W|,
 
     the maximum-likelihood criterion for sources that are independent and Gaussian within each condition (Pham and
-    Cardoso 2001, Blind separation of instantaneous mixtures of nonstationary sources). The minimisation is Pham's
+    Cardoso 2001, IEEE Trans. Signal Process. 49). The minimisation is Pham's
     (2001, SIAM J. Matrix Anal. Appl. 22) as implemented in pyriemann, from the identity and from random rotations;
     the lowest criterion is kept. The codes have unit variance and are ranked by the standard deviation that each
     contributes to x.
@@ -39,6 +39,7 @@ class JointDiag(Method):
 
     name: ClassVar[str] = "joint-diag"
     side_information: ClassVar[str] = "un"
+    default: ClassVar[bool] = False
 
     starts: int = parameter(4, "starting points: the identity, then random rotations", low=1, high=1000)
     iterations: int = parameter(500, "largest number of sweeps per starting point", low=1)

@@ -1,4 +1,4 @@
-"""Linear methods, by scikit-learn: principal and independent components."""
+"""Linear methods: principal components and independent components by scikit-learn."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from nica_bench.seeds import Streams
 __all__ = ["PCA", "FastICA"]
 
 PIECE = 10_000
-"""Images that are taken to double precision at once."""
+"""The number of images that are converted to double precision at once."""
 
 
 @dataclass(frozen=True)
 class PCA(Method):
-    """Principal components of x, all of them, ranked by their standard deviation."""
+    """All principal components of x, ranked by their standard deviation."""
 
     name: ClassVar[str] = "pca"
 
@@ -41,7 +41,7 @@ class PCA(Method):
 
 
 def _components_of_images(x: Floats) -> Fitted:
-    """The same of images, whose whole in double precision may not fit: the covariance is summed piece by piece."""
+    """Return the principal components of images, with the covariance summed over pieces of the data."""
     D, mean = x.shape[1], x.mean(0, dtype=np.float64)
     scatter = np.zeros((D, D))
     for start in range(0, len(x), PIECE):
@@ -56,16 +56,16 @@ def _components_of_images(x: Floats) -> Fitted:
     def decode(codes: Floats) -> Floats:
         return np.asarray(codes @ axes.T + mean)
 
-    # ranked as the flows are, by images with their noise: a pixel that never changes is no edge of the spectrum
-    sd = np.sqrt(np.maximum(variances[::-1], 0) + IMAGE_NOISE**2)
-    return Fitted(encode, sd, decode=decode, weights={"mean": mean, "axes": axes})
+    # the spectrum is that of images with noise, as for flows, so that constant pixels do not end it
+    std = np.sqrt(np.maximum(variances[::-1], 0) + IMAGE_NOISE**2)
+    return Fitted(encode, std, decode=decode, weights={"mean": mean, "axes": axes})
 
 
 @dataclass(frozen=True)
 class FastICA(Method):
-    """Independent components of the n leading principal ones; told n.
+    """Independent components of the n leading principal components; it receives n.
 
-    Ranked by the standard deviation that each component contributes to x.
+    The components are ranked by the standard deviation that each contributes to x.
     """
 
     name: ClassVar[str] = "fastica"
@@ -73,16 +73,16 @@ class FastICA(Method):
     version: ClassVar[str] = "2"
 
     contrast: str = parameter("logcosh", "contrast function", choices=("logcosh", "exp", "cube"))
-    iterations: int = parameter(1_000, "most iterations", low=1)
+    iterations: int = parameter(1_000, "largest number of iterations", low=1)
 
     def skip(self, scenario: Scenario) -> str | None:
-        """Images are left to PCA."""
+        """Return a reason for images, of which `pca` is the linear baseline."""
         if scenario.image_shape is not None:
-            return "of images, pca is the linear baseline: whitening all of them in double precision takes gigabytes"
+            return "use pca for images: whitening them in double precision takes gigabytes"
         return None
 
     def fit(self, observations: Observations, streams: Streams, session: FitSession) -> Fitted:
-        """Fit on the training observations; a fit that does not converge says so in its record."""
+        """Fit on the training observations; the record says whether the fit converged."""
         from sklearn.decomposition import FastICA as Components
         from sklearn.exceptions import ConvergenceWarning
 

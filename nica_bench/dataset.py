@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nica_bench.errors import ContractError
+from nica_bench.errors import ContractError, UsageError
+from nica_bench.seeds import Streams
 
 __all__ = [
     "IMAGE_NOISE",
@@ -20,6 +21,8 @@ __all__ = [
     "Observations",
     "Split",
     "checked_side_information",
+    "condition_labels",
+    "parts_by_seed",
     "spread_rows",
     "with_image_noise",
 ]
@@ -148,6 +151,60 @@ class Dataset:
                     f"conditions must lie in 0..{self.conditions - 1}, got {split.u.min()}..{split.u.max()}"
                 )
 
+    @classmethod
+    def from_arrays(
+        cls,
+        x: Any,
+        u: Any = None,
+        z: Any = None,
+        *,
+        split: Any = None,
+        held_out: float = 0.2,
+        seed: int = 0,
+        image_shape: tuple[int, int, int] | None = None,
+        stand_in_latents: int | None = None,
+    ) -> Self:
+        """Make a dataset from arrays whose rows belong together.
+
+        Args:
+            x: observations, real numbers, shape (N, D).
+            u: condition of each row, whole numbers or texts, shape (N,); the different values, sorted, become 0 to
+                K - 1. None is one condition.
+            z: latents, real numbers, shape (N, n); None where they are unknown.
+            split: part of each row, shape (N,): 0, 1, 2 or 'train', 'validation', 'test'. None draws the parts by the
+                seed, in each condition separately.
+            held_out: share of the rows that validation gets, and as large a share that the test gets, where `split` is
+                None; 0 < share <= 0.4.
+            seed: of the draw of the parts.
+            image_shape: (channels, height, width) where x are images, flattened row by row.
+            stand_in_latents: see `Dataset`.
+
+        Raises:
+            UsageError: if shapes do not fit together, a value is not finite or of another type, or a part or a
+                condition has too few rows.
+        """
+        x, z = _matrix("x", x), None if z is None else _matrix("z", z)
+        labels, values = condition_labels(np.zeros(len(x), np.int64) if u is None else np.asarray(u))
+        for name, length in (("u", len(labels)), ("z", len(x) if z is None else len(z))):
+            if length != len(x):
+                raise UsageError(f"x and {name} need one number of rows, got {len(x)} and {length}")
+        part = parts_by_seed(labels, held_out, seed) if split is None else _part_numbers(np.asarray(split), len(x))
+        rows = [np.flatnonzero(part == number) for number in range(3)]
+        for name, mine in zip(_PARTS, rows, strict=True):
+            if len(mine) < 2:
+                raise UsageError(f"the {name} part needs at least 2 rows, got {len(mine)} of {len(x)}")
+        lacking = sorted(set(range(len(values))) - set(labels[rows[0]].tolist()))
+        if lacking:
+            raise UsageError(f"no training row has the condition {values[lacking[0]]!r}: it needs more rows")
+        splits = [Split(x[mine], labels[mine], None if z is None else z[mine]) for mine in rows]
+        truth: dict[str, Any] = {"split": "by seed" if split is None else "given", "rows": len(x)}
+        if values != list(range(len(values))):
+            truth["condition_values"] = values
+        shape = None if image_shape is None else (int(image_shape[0]), int(image_shape[1]), int(image_shape[2]))
+        return cls(
+            splits[0], splits[1], splits[2], len(values), truth, image_shape=shape, stand_in_latents=stand_in_latents
+        )
+
     @property
     def splits(self) -> tuple[Split, Split, Split]:
         """Train, validation and test."""
@@ -218,6 +275,72 @@ class Observations:
     def n_observed(self) -> int:
         """Number of observed dimensions, D."""
         return int(self.train_x.shape[1])
+
+
+_PARTS = ("train", "validation", "test")
+
+
+def _matrix(name: str, values: Any) -> Floats:
+    """A finite matrix of floating-point numbers. Raises UsageError for anything else."""
+    array = np.asarray(values)
+    if array.ndim != 2 or array.dtype.kind not in "fiub" or 0 in array.shape:
+        raise UsageError(f"{name} needs real numbers of shape (rows, columns), got {array.dtype} of {array.shape}")
+    if not np.isfinite(array).all():
+        row = int(np.flatnonzero(~np.isfinite(array).all(1))[0])
+        raise UsageError(f"{name} holds values that are not finite, the first in row {row}")
+    return array if array.dtype.kind == "f" else array.astype(np.float64)
+
+
+def condition_labels(u: NDArray[Any]) -> tuple[Integers, list[Any]]:
+    """Number conditions in the order of their values.
+
+    Args:
+        u: whole numbers or texts, shape (N,).
+
+    Returns:
+        Labels 0 to K - 1, shape (N,), and the K values that they stand for.
+
+    Raises:
+        UsageError: for other values, or where more than half of the rows have a value of their own.
+    """
+    if u.ndim != 1 or u.dtype.kind not in "fiubUS" or (u.dtype.kind == "f" and not np.array_equal(u, np.rint(u))):
+        raise UsageError(f"u needs whole numbers or texts of shape (rows,), got {u.dtype} of {u.shape}")
+    values, labels = np.unique(u.astype(np.int64) if u.dtype.kind == "f" else u, return_inverse=True)
+    if len(values) > max(1, len(u) // 2):
+        raise UsageError(f"u has {len(values)} values in {len(u)} rows: a condition is what many rows have in common")
+    return labels.astype(np.int64), values.tolist()
+
+
+def parts_by_seed(labels: Integers, held_out: float, seed: int) -> Integers:
+    """Draw the part of each row, 0 train, 1 validation or 2 test: in each condition about the same shares.
+
+    Args:
+        labels: conditions from 0, shape (N,).
+        held_out: share of validation, and of the test, 0 < share <= 0.4.
+        seed: of the draw; the numbers of rows do not depend on it.
+    """
+    if not 0 < held_out <= 0.4:
+        raise UsageError(f"held_out is a share of the rows > 0 and <= 0.4, got {held_out}")
+    order = Streams(seed).numpy("parts").permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    counts = np.bincount(labels)
+    position = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    place = (position + 0.5) / np.repeat(counts, counts)
+    part = np.empty(len(labels), np.int64)
+    part[order] = np.where(place < held_out, 1, np.where(place < 2 * held_out, 2, 0))
+    return part
+
+
+def _part_numbers(split: NDArray[Any], rows: int) -> Integers:
+    """Parts as numbers from numbers or names. Raises UsageError for others."""
+    if split.shape == (rows,):
+        texts = [text.decode() if isinstance(text, bytes) else str(text) for text in split.tolist()]
+        numbers = {name: number for number, name in enumerate(_PARTS)}
+        numbers |= {text: number for number in range(3) for text in (str(number), f"{number}.0")}
+        if not (unknown := sorted(set(texts) - numbers.keys())):
+            return np.array([numbers[text] for text in texts], np.int64)
+        raise UsageError(f"split is 0, 1, 2 or train, validation, test for each row, got '{unknown[0]}'")
+    raise UsageError(f"split needs one value for each of {rows} rows, got shape {split.shape}")
 
 
 def spread_rows(total: int, most: int) -> NDArray[np.intp]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nica_bench.dataset import Floats, Integers, Observations
 from nica_bench.errors import NicaBenchError
-from nica_bench.parameters import check_all, label
+from nica_bench.parameters import check_all, label, values_of
 from nica_bench.program import Program
 from nica_bench.scenario import Scenario
 from nica_bench.seeds import Streams
@@ -139,6 +139,10 @@ class Method(ABC):
     def label(self) -> str:
         """The name with those parameters that are not at their default: `ivae[lr=0.001]`."""
         return label(self.name, self)
+
+    def parameter_values(self) -> dict[str, Any]:
+        """Return the parameters as JSON values: with the name and the version they identify the method in a key."""
+        return values_of(self)
 
     @classmethod
     def kind(cls) -> str:

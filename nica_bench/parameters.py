@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from nica_bench.errors import UsageError, did_you_mean
+from nica_bench.errors import ContractError, UsageError, did_you_mean
 
 __all__ = [
     "Parameter",
@@ -50,6 +49,9 @@ class Range:
 
     def __str__(self) -> str:
         return ":".join(short if float(short := f"{end:g}") == end else repr(end) for end in (self.low, self.high))
+
+
+_TYPES: dict[str, type] = {kind.__name__: kind for kind in (int, float, bool, str, Range)}
 
 
 @dataclass(frozen=True)
@@ -143,12 +145,18 @@ def parameters_of(owner: type) -> dict[str, Parameter]:
 @cache
 def _parameters(owner: type) -> tuple[Parameter, ...]:
     """They never change, and evaluating annotations for each of 100,000 runs takes minutes."""
-    hints = typing.get_type_hints(owner)
-    return tuple(
-        Parameter(field.name, hints[field.name], field.default, **field.metadata[_METADATA])
-        for field in dataclasses.fields(owner)
-        if _METADATA in field.metadata
-    )
+    found = []
+    for field in dataclasses.fields(owner):
+        if _METADATA in field.metadata:
+            # a text where annotations are not evaluated; the class may come from a notebook of another process
+            written = field.type if isinstance(field.type, str) else field.type.__name__
+            kind = _TYPES.get(written.rpartition(".")[2])
+            if kind is None:
+                raise ContractError(
+                    f"{owner.__name__}: a parameter is int, float, bool, str or Range, got {field.name}: {written}"
+                )
+            found.append(Parameter(field.name, kind, field.default, **field.metadata[_METADATA]))
+    return tuple(found)
 
 
 def values_of(instance: Any) -> dict[str, Any]:

@@ -15,22 +15,31 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nica_bench.errors import ContractError, UsageError, did_you_mean
 from nica_bench.method import Method
 from nica_bench.parameters import parse_name, parse_values
 from nica_bench.scenario import Scenario
 
+if TYPE_CHECKING:
+    from nica_bench.metrics import Metric
+
 __all__ = [
+    "added_metric",
+    "chosen_metrics",
+    "data_file",
+    "installed_metrics",
     "load_file",
     "load_method_file",
+    "load_metric_file",
     "load_scenario_file",
     "make_method",
     "make_scenario",
     "method_file",
     "method_text",
     "method_types",
+    "metrics_of",
     "scenario_file",
     "scenario_text",
     "scenario_types",
@@ -182,6 +191,83 @@ def load_scenario_file(path: Path) -> list[type[Scenario]]:
     return _from_file(path.resolve(), Scenario, "scenario")
 
 
+def load_metric_file(path: Path) -> list[Metric]:
+    """The metrics in a Python file: its instances of `Metric` that have `compute`.
+
+    Raises:
+        UsageError: if it does not import, holds none, or one that is not declared as it must be.
+    """
+    found = metrics_of(_module(path.resolve(), "metric"), f"metric file {path}")
+    if not found:
+        raise UsageError(f"metric file {path} defines no metric: expected an instance of Metric with compute")
+    return found
+
+
+def metrics_of(module: ModuleType, where: str) -> list[Metric]:
+    """The metrics that a module holds. Raises UsageError for one that is not declared as it must be."""
+    from nica_bench.metrics import Metric, check_metric_declaration
+
+    found = [value for value in vars(module).values() if isinstance(value, Metric) and value.compute is not None]
+    for metric in found:
+        check_metric_declaration(metric, where)
+    return found
+
+
+@cache
+def installed_metrics() -> Mapping[str, Metric]:
+    """The metrics that installed packages add, by name: entry points `nica_bench.metrics`, a metric or a module."""
+    from nica_bench.metrics import check_metric_declaration
+
+    found: list[Metric] = []
+    for point in importlib.metadata.entry_points(group="nica_bench.metrics"):
+        where = f"entry point {point.name} = {point.value} of nica_bench.metrics"
+        try:
+            loaded = point.load()
+        except Exception as error:
+            raise UsageError(f"{where} does not import: {error}") from error
+        if isinstance(loaded, ModuleType):
+            found += metrics_of(loaded, where)
+        else:
+            check_metric_declaration(loaded, where)
+            found.append(loaded)
+    return {metric.name: metric for metric in found}
+
+
+def added_metric(name: str) -> Metric | None:
+    """The metric that a package adds under a name, or that of a file `./metric.py`; None for any other name.
+
+    Raises:
+        UsageError: as `load_metric_file`, or if the file defines several.
+    """
+    if not name.endswith(".py"):
+        return installed_metrics().get(name)
+    found = load_metric_file(Path(name))
+    if len(found) > 1:
+        raise UsageError(f"metric file {name} defines {len(found)} metrics: name one of them instead")
+    return found[0]
+
+
+def chosen_metrics(given: Iterable[str | Metric]) -> list[Metric]:
+    """The metrics that a run computes beside those of nica-bench: the installed ones, and those that it names.
+
+    Args:
+        given: metrics, or paths of files that define some.
+
+    Raises:
+        UsageError: as `load_metric_file`, or if two metrics have one name.
+    """
+    from nica_bench.metrics import check_metric_declaration
+
+    found = dict(installed_metrics())
+    for each in given:
+        if not isinstance(each, str):
+            check_metric_declaration(each, "a metric")
+        for metric in load_metric_file(Path(each)) if isinstance(each, str) else [each]:
+            if found.setdefault(metric.name, metric) is not metric:
+                raise UsageError(f"two metrics are called '{metric.name}': give one of them another name")
+    return list(found.values())
+
+
 def _line_of(error: BaseException, path: Path) -> str:
     """`, line N` of the last frame of an error that lies in the file."""
     if isinstance(error, SyntaxError) and error.lineno:
@@ -214,8 +300,19 @@ def method_text(text: str, method: Method) -> str:
     return method.label if path is None else f"{path}{method.label.removeprefix(method.name)}"
 
 
+def data_file(text: str) -> tuple[Path, type[Scenario]] | None:
+    """The data file that `./data.npz[...]` names and the scenario that reads it, or None where it names none."""
+    name, _ = parse_name(text)
+    for owner in scenario_types().values():
+        if Path(name).suffix in owner.suffixes:
+            return Path(name).absolute(), owner
+    return None
+
+
 def scenario_text(text: str, scenario: Scenario) -> str:
     """What makes a scenario again in any folder: its label, or where `text` names a file, the whole path of that."""
+    if (data := data_file(text)) is not None:
+        return f"{data[0]}{scenario.label.removeprefix(scenario.name)}"
     path = scenario_file(text)
     if path is None:
         return scenario.label
@@ -263,7 +360,9 @@ def _names(types: Iterable[type]) -> str:
 
 
 def make_scenario(text: str, extra: Mapping[str, str] | None = None) -> Scenario:
-    """A scenario from `family-<n>of<D>`, a plain name, or a file, `./file.py:<n>of<D>`, each with brackets or without.
+    """A scenario from `family-<n>of<D>`, a plain name, a file, `./file.py:<n>of<D>`, or data, `./data.npz`.
+
+    Each may have brackets with parameters.
 
     Args:
         text: what was given on the command line.
@@ -273,18 +372,23 @@ def make_scenario(text: str, extra: Mapping[str, str] | None = None) -> Scenario
         UsageError: for an unknown name (the nearest are offered), impossible sizes, a wrong parameter or value.
     """
     name, texts = parse_name(text)
-    known = scenario_types()
+    values = {**(extra or {}), **texts}
+    if (data := data_file(text)) is not None:
+        made = _build(data[1], name, values, path=str(data[0]))
+        assert isinstance(made, Scenario)
+        return made
+    known = {family: owner for family, owner in scenario_types().items() if not owner.suffixes}
+    grammar = [owner.usage() for owner in scenario_types().values()]
     path = scenario_file(text)
     if path is not None:
         found = load_scenario_file(path)
         if len(found) > 1:
             raise UsageError(f"scenario file {path} defines {len(found)} scenarios ({_names(found)}): expected one")
         sizes_text = name.rpartition(".py")[2].lstrip(":")
-        known = {found[0].family: found[0]}
+        known, grammar = {found[0].family: found[0]}, [found[0].usage()]
         name = f"{found[0].family}-{sizes_text}" if sizes_text else found[0].family
     match = _SIZED.fullmatch(name)
     family = match["family"] if match else name
-    grammar = [f"{f}-<n>of<D>" if c.sized else f for f, c in known.items()]
     if family not in known or known[family].sized != bool(match):
         near = did_you_mean(family, known) if family not in known and match else "known: " + ", ".join(grammar)
         raise UsageError(f"unknown scenario '{name}'; {near}")
@@ -297,6 +401,6 @@ def make_scenario(text: str, extra: Mapping[str, str] | None = None) -> Scenario
                 f"scenario '{name}': expected {family}-<n>of<D> with 1 <= n <= D and D >= 2, got n = {n} and D = {D}"
             )
         sizes = {"n_latents": n, "n_observed": D}
-    scenario = _build(owner, name, {**(extra or {}), **texts}, **sizes)
+    scenario = _build(owner, name, values, **sizes)
     assert isinstance(scenario, Scenario)
     return scenario

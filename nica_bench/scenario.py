@@ -35,6 +35,8 @@ class Scenario(ABC):
     """Whether the name carries `<n>of<D>`."""
     version: ClassVar[str] = "1"
     """Part of every run's key: change it when the same seed gives other data."""
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    """Endings of the data files that it reads, such as ".npz". `-s ./data.npz` makes it with the keyword `path`."""
     default_seeds: ClassVar[str] = "0:10"
     """The datasets of a run that names none."""
     default_training_seeds: ClassVar[int] = 1
@@ -57,6 +59,20 @@ class Scenario(ABC):
     def label(self) -> str:
         """The name with those parameters that are not at their default: `gauss-2of10[conditions=3]`."""
         return label(self.name, self)
+
+    @classmethod
+    def usage(cls) -> str:
+        """How it is written: `gauss-<n>of<D>`, `digits`, or for a data file `./FILE.npz`."""
+        if cls.suffixes:
+            return ", ".join(f"./FILE{suffix}" for suffix in cls.suffixes)
+        return f"{cls.family}-<n>of<D>" if cls.sized else cls.family
+
+    def fingerprint(self) -> str | None:
+        """Return what identifies the content of the files that the data come from; None where there are none.
+
+        It is part of every run's key, beside the version: other content under the same name makes new runs.
+        """
+        return None
 
     @property
     def distribution_name(self) -> str | None:

@@ -1,1 +1,1 @@
-"""The scenarios: one file a family. Found by their presence in this folder; the engine knows none by name."""
+"""The built-in scenarios, one file per family. The engine finds the files of this folder and knows none by name."""

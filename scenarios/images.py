@@ -1,4 +1,4 @@
-"""`emnist`, `mnist`, `emnist-subset`, `digits`: handwritten digits, whose latents nobody knows (paper, section 5)."""
+"""`emnist`, `mnist`, `emnist-subset`, `digits`: handwritten digits with unknown latents (paper, section 5)."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ __all__ = ["EMNIST", "MNIST", "Digits", "EMNISTSubset", "ImageScenario"]
 
 @dataclass(frozen=True)
 class ImageScenario(Scenario):
-    """Real images with their labels as conditions. Their latents are unknown, and so is the number of them.
+    """Real images with their classes as conditions. Their latents and the number of latents are unknown.
 
-    The test images are fixed where they are published; validation is split off the rest, anew for each seed.
+    Published test images are fixed; the validation images are drawn from the training images by the seed.
     """
 
     version: ClassVar[str] = "2"
@@ -30,15 +30,15 @@ class ImageScenario(Scenario):
     equivalence: ClassVar[str] = "component-wise affine"
     default_seeds: ClassVar[str] = "0"
     title: ClassVar[str]
-    """What the images are; it stands in the record."""
+    """The description of the images, which is part of the record."""
     side: ClassVar[int] = 28
-    """Height and width."""
+    """The height and width of an image."""
     knee: ClassVar[int]
-    """Number of latents that a method is told which has to be told one."""
+    """The number of latents that is given to methods with side information n."""
     knee_source: ClassVar[str]
-    """Where that number is from."""
+    """The source of that number."""
     paper_knee: ClassVar[int | None] = None
-    """Number of latents that the paper reports of this data set."""
+    """The number of latents that the paper reports for these images."""
 
     n_latents: None = field(default=None, init=False)
     n_observed: int = field(default=784, init=False)
@@ -46,27 +46,27 @@ class ImageScenario(Scenario):
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """One channel."""
+        """The image shape, with one channel."""
         return 1, self.side, self.side
 
     @property
     def stand_in_latents(self) -> int:
-        """The knee that is known of these images, see `knee_source`."""
+        """The number of latents that is given to methods with side information n, see `knee_source`."""
         return self.knee
 
     def warnings(self) -> list[str]:
-        """What the images are, and what that means for what is measured."""
+        """Return a warning that the true latents are unknown."""
         return [
-            f"these are {self.title}: nobody knows their latents, so what compares codes with them is not applicable; "
-            f"a method that is told their number is told {self.knee} ({self.knee_source})"
+            f"the true latents of {self.title} are unknown, so metrics that need them are not applicable; methods with "
+            f"side information n receive n = {self.knee} ({self.knee_source})"
         ]
 
     def unavailable(self) -> str | None:
-        """Which files are missing, and how to get them."""
+        """Return which files are missing and how to get them, or None if there are none."""
         return missing_message(COLLECTIONS[self.family], data_folder()) if self.family in COLLECTIONS else None
 
     def _published(self, seed: int, held_out: int) -> Dataset:
-        """Validation images are drawn from the published training images by the seed; the test images are fixed."""
+        """Return the published images, with validation images drawn from the training images by the seed."""
         train, test = load(COLLECTIONS[self.family], data_folder())
         assert train is not None, "the collections of these scenarios have a training part"
         order = _order(self, len(train.labels), self.samples, held_out, "training images", seed)
@@ -79,7 +79,7 @@ class ImageScenario(Scenario):
         )
 
     def _all_drawn(self, count: int, held_out: int, seed: int) -> list[NDArray[np.intp]]:
-        """Rows for training, validation and test, all drawn from the images by the seed."""
+        """Return the rows for training, validation and test, all drawn from the images by the seed."""
         order = _order(self, count, self.samples, 2 * held_out, "images", seed)
         return [order[2 * held_out :], order[:held_out], order[held_out : 2 * held_out]]
 
@@ -108,7 +108,7 @@ class ImageScenario(Scenario):
 
 @dataclass(frozen=True)
 class MNIST(ImageScenario):
-    """MNIST: 60,000 and 10,000 handwritten digits, 28 x 28. It is not EMNIST, and its knee is another."""
+    """MNIST: 60,000 training and 10,000 test images of handwritten digits, 28 x 28; its knee differs from EMNIST's."""
 
     family = "mnist"
     title = "MNIST"
@@ -119,13 +119,13 @@ class MNIST(ImageScenario):
     held_out: int = parameter(10_000, "validation images", low=10)
 
     def generate(self, seed: int) -> Dataset:
-        """Split validation images off by the seed."""
+        """Return the published images, with validation images drawn by the seed."""
         return self._published(seed, self.held_out)
 
 
 @dataclass(frozen=True)
 class EMNIST(ImageScenario):
-    """EMNIST Digits, the paper's: 240,000 and 40,000 handwritten digits, 28 x 28, stored transposed and set upright."""
+    """EMNIST Digits, as in the paper: 240,000 training and 40,000 test images of handwritten digits, 28 x 28."""
 
     family = "emnist"
     title = "EMNIST Digits"
@@ -137,13 +137,13 @@ class EMNIST(ImageScenario):
     held_out: int = parameter(10_000, "validation images", low=10)
 
     def generate(self, seed: int) -> Dataset:
-        """Split validation images off by the seed."""
+        """Return the published images, with validation images drawn by the seed."""
         return self._published(seed, self.held_out)
 
 
 @dataclass(frozen=True)
 class EMNISTSubset(ImageScenario):
-    """600 of EMNIST's test images: a trial of the pipeline on real EMNIST files, not the paper's experiment."""
+    """600 test images of EMNIST Digits, for a test of the pipeline; this is not the experiment of the paper."""
 
     family = "emnist-subset"
     title = "a subset of 600 EMNIST Digits test images, a trial of the pipeline and not the paper's experiment"
@@ -154,7 +154,7 @@ class EMNISTSubset(ImageScenario):
     held_out: int = parameter(100, "validation images, and as many test images", low=10)
 
     def generate(self, seed: int) -> Dataset:
-        """All three parts are drawn from the 600 images by the seed."""
+        """Return a split of the 600 images into three parts by the seed."""
         _, images = load(COLLECTIONS[self.family], data_folder())
         parts = self._all_drawn(len(images.labels), self.held_out, seed)
         train, validation, test = (Split(as_rows(images, p), _labels(images.labels, p)) for p in parts)
@@ -163,7 +163,7 @@ class EMNISTSubset(ImageScenario):
 
 @dataclass(frozen=True)
 class Digits(ImageScenario):
-    """The 1,797 handwritten digits of 8 x 8 pixels that scikit-learn ships: no download, minutes instead of an hour."""
+    """The 1,797 handwritten digits of 8 x 8 pixels in scikit-learn: no download, and minutes instead of an hour."""
 
     family = "digits"
     title = "scikit-learn's 1,797 digits of 8 x 8 pixels"
@@ -177,7 +177,7 @@ class Digits(ImageScenario):
     held_out: int = parameter(300, "validation images, and as many test images", low=10)
 
     def generate(self, seed: int) -> Dataset:
-        """All three parts are drawn from the 1,797 images by the seed."""
+        """Return a split of the 1,797 images into three parts by the seed."""
         from sklearn.datasets import load_digits
 
         loaded = load_digits()
@@ -192,10 +192,10 @@ def _labels(labels: NDArray[Any], rows: NDArray[np.integer[Any]] | None = None) 
 
 
 def _order(scenario: Scenario, count: int, samples: int, held_out: int, what: str, seed: int) -> NDArray[np.intp]:
-    """Rows in the order of the seed: those held out first, then those to train on."""
+    """Return the rows in the order of the seed: the held-out rows first, then the training rows."""
     if samples + held_out > count:
         raise UsageError(
-            f"{scenario.name} has {count:,} {what}, but samples={samples} and what is held out ({held_out:,}) "
-            f"ask for {samples + held_out:,}"
+            f"{scenario.name} has {count:,} {what}, but samples={samples} and held-out images ({held_out:,}) "
+            f"need {samples + held_out:,}"
         )
     return Streams(seed).numpy("validation split").permutation(count)[: held_out + samples]

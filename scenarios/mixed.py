@@ -1,4 +1,4 @@
-"""What all scenarios with artificial latents share: latents of an exponential family and small noise, mixed."""
+"""The base class of artificial scenarios: latents of an exponential family and small noise, mixed."""
 
 from __future__ import annotations
 
@@ -21,48 +21,48 @@ from nica_bench.seeds import Streams
 __all__ = ["MixedLatents"]
 
 FEW = 4_000
-"""Points of a part on which a draw of the mixing is first judged."""
+"""The number of points per split on which the difficulty of a mixing is estimated first."""
 SLACK = 0.03
-"""How far their linear r may lie outside the range: its error where x has heavy tails."""
+"""The tolerance of that estimate of the linear r, since its error is large if x has heavy tails."""
 
 
 @dataclass(frozen=True)
 class MixedLatents(Scenario):
     """n latents of a conditional family and D - n noise coordinates of a small standard deviation, mixed into x.
 
-    An implementer gives `family`, `equivalence`, `distribution`, the ranges of its parameters, and `draw_family`.
-    The latents' parameters and the mixing are drawn anew for each dataset.
+    A subclass defines `family`, `equivalence`, `distribution`, the ranges of its parameters, and `draw_family`. The
+    parameters of the latents and the mixing are drawn for each dataset.
 
-    With `coordinates=natural` what is mixed is v, the family's natural coordinate (log z or logit z), and the dataset's
-    latents are v: the theory and every linear correlation look at it, and a volume-preserving mixing of v can be undone
-    by a volume-preserving model exactly. With `coordinates=z` both are z itself.
+    With `coordinates=natural` the natural coordinates v of the family (log z or logit z) are mixed, and the latents of
+    the dataset are v: the theory and all linear correlations refer to v, and a volume-preserving model can invert a
+    volume-preserving mixing of v exactly. With `coordinates=z` the latents z are mixed.
 
-    A mixing that is accepted by its difficulty (`hard`) is drawn again until the dataset's own figures are in range; so
-    another number of points may have another mixing.
+    A mixing with a range of accepted difficulties (`hard`) is drawn until the difficulty of the dataset is in that
+    range, so a dataset with another number of points may have another mixing.
     """
 
     distribution: ClassVar[type[ConditionalFamily]]
-    """The latents' conditional distribution."""
+    """The conditional distribution of the latents."""
 
     n_latents: int
     conditions: int = parameter(5, "number of conditions (classes)", low=2, high=1000)
     samples: int = parameter(50_000, "training points", low=10)
     held_out: int = parameter(10_000, "validation points, and as many test points", low=10)
     mixing: str = parameter(
-        "realnvp", "the mixing: realnvp (the paper's), gin, mlp, or a preset easy, medium, hard", choices=tuple(MIXINGS)
+        "realnvp", "mixing: realnvp (as in the paper), gin, mlp, or a preset easy, medium, hard", choices=tuple(MIXINGS)
     )
     blocks: int = parameter(8, "coupling blocks of the mixing, or layers of mlp", low=1, high=100)
-    noise: float = parameter(0.01, "sd of the D - n noise coordinates", low=0)
+    noise: float = parameter(0.01, "std of the D - n noise coordinates", low=0)
     clamp: str = parameter(
         "atan",
-        "clamp of a realnvp or gin mixing: 2 * .636 atan (the paper's code) or 2 tanh (its text)",
+        "clamp of a realnvp or gin mixing: 2 * .636 atan (as in the paper's code) or 2 tanh (as in its text)",
         choices=("atan", "tanh"),
         optional=True,
     )
-    scale: float = parameter(1.0, "factor of a realnvp or gin mixing's weights", above=0, optional=True)
+    scale: float = parameter(1.0, "factor of the weights of a realnvp or gin mixing", above=0, optional=True)
     coordinates: str = parameter(
         "z",
-        "what is mixed: z, or its natural coordinate (log z for a positive family, logit z for beta)",
+        "coordinates that are mixed: z, or natural (log z for a positive family, logit z for beta)",
         choices=("z", "natural"),
         optional=True,
     )
@@ -73,37 +73,37 @@ class MixedLatents(Scenario):
 
     @property
     def distribution_name(self) -> str:
-        """Name of the latents' distribution."""
+        """The name of the distribution of the latents."""
         return self.distribution.name
 
     @property
     def mixed_coordinates(self) -> Coordinates:
-        """What `coordinates` says; where the natural coordinate is z itself, both are the same."""
+        """The value of `coordinates`, or `natural` if the natural coordinate is z itself."""
         return "natural" if self.distribution.coordinate is IDENTITY else cast(Coordinates, self.coordinates)
 
     @abstractmethod
     def draw_family(self, generator: np.random.Generator) -> ConditionalFamily:
-        """The latents' distribution with its parameters drawn."""
+        """Return the distribution of the latents, with drawn parameters."""
 
     def warnings(self) -> list[str]:
-        """Say where the theory's conditions are not met."""
+        """Return a warning for each assumption of the theory that is not met."""
         lines = []
         needed = self.n_latents * len(self.distribution.statistics) + 1
         if self.conditions < needed:
             lines.append(
-                f"{self.conditions} conditions are fewer than the n k + 1 = {needed} that the theory asks for: "
+                f"{self.conditions} conditions are fewer than the n k + 1 = {needed} that the theory requires: "
                 "identifiability is not guaranteed (the paper's second experiment)"
             )
         if self.coordinates == "natural" and not MIXINGS[self.mixing].volume_preserving:
             exact = ", ".join(name for name, recipe in MIXINGS.items() if recipe.volume_preserving)
             lines.append(
-                f"mixing={self.mixing} does not preserve volume: a volume-preserving model cannot undo it exactly, "
-                f"as the theory asks (it can with mixing={exact})"
+                f"mixing={self.mixing} does not preserve volume: a volume-preserving model cannot invert it exactly, "
+                f"as the theory requires (it can with mixing={exact})"
             )
         return lines
 
     def generate(self, seed: int) -> Dataset:
-        """Make the dataset of a seed; see the class for what is drawn."""
+        """Return the dataset of a seed; see the class for the random quantities."""
         streams = Streams(seed)
         family = self.draw_family(streams.numpy("latent parameters"))
         total = self.samples + 2 * self.held_out
@@ -125,7 +125,7 @@ class MixedLatents(Scenario):
     def _mix(
         self, streams: Streams, sources: Floats, u: Integers
     ) -> tuple[tuple[Split, Split, Split], dict[str, float], Floats, dict[str, Any]]:
-        """The splits under the first mixing that the recipe accepts, their difficulty, log|det|, and what was drawn."""
+        """Return the splits under the first accepted mixing, their difficulty, log|det|, and facts of the mixing."""
         recipe = MIXINGS[self.mixing]
         for rejected, mixing in enumerate(self._mixings(streams)):
             if recipe.acceptance is None or recipe.accepts(self._few(mixing, sources), SLACK):
@@ -146,9 +146,9 @@ class MixedLatents(Scenario):
         raise AssertionError("the draws end with an error")
 
     def _oracle_loss(self, family: ConditionalFamily, sources: Floats, u: Integers, log_det: Floats) -> float | None:
-        """-log p(x|u) of the validation data under the truth, in nats a dimension: no model's loss is lower for long.
+        """Return -log p(x|u) of the validation data under the true distribution, in nats per dimension.
 
-        None where there is no noise, so that x has no density.
+        It is the lowest expected loss of a model; None without noise, since x then has no density.
         """
         if not self.noise and self.n_observed > self.n_latents:
             return None
@@ -164,7 +164,7 @@ class MixedLatents(Scenario):
         return float((log_det[rows] - log_p).mean() / self.n_observed)
 
     def _split(self, x: Floats, u: Integers, z: Floats) -> tuple[Split, Split, Split]:
-        """Train, validation and test, in single precision."""
+        """Return training, validation and test data in single precision."""
         first, second = self.samples, self.samples + self.held_out
 
         def part(rows: slice) -> Split:
@@ -173,7 +173,7 @@ class MixedLatents(Scenario):
         return part(slice(first)), part(slice(first, second)), part(slice(second, None))
 
     def _few(self, mixing: Mixing, sources: Floats) -> dict[str, float]:
-        """A difficulty from the first training and the last test points: most draws fail on it, at a tenth the cost."""
+        """Return the difficulty on a few points, which rejects most mixings at a tenth of the cost."""
         train, test = min(self.samples, FEW), min(self.held_out, FEW)
         s = np.vstack([sources[:train], sources[-test:]])
         x, z = mixing(s)[0], s[:, : self.n_latents]

@@ -1,5 +1,8 @@
 """The non-Gaussian families of the paper's Table 1: `lognormal-`, `inverse-gaussian-`, `gamma-`, `inverse-gamma-` and
-`beta-<n>of<D>`. Default ranges and what they give are in `nica_bench.latents`.
+`beta-<n>of<D>`.
+
+The default ranges of the parameters are chosen so that the means of the conditions lie a few of their own standard
+deviations apart, as those of `gauss` do: neither the spread between conditions nor that within them is negligible.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ __all__ = ["Beta", "Gamma", "InverseGamma", "InverseGaussian", "Lognormal"]
 
 @dataclass(frozen=True)
 class Lognormal(MixedLatents):
-    """Conditional lognormal latents and small noise, mixed."""
+    """Conditional lognormal latents and small noise, mixed by a random network."""
 
     family = "lognormal"
     distribution = ConditionalLognormal
@@ -33,7 +36,7 @@ class Lognormal(MixedLatents):
     spreads: Range = parameter(Range(0.04, 0.2), "range of the variances of log z", above=0)
 
     def draw_family(self, generator: np.random.Generator) -> ConditionalLognormal:
-        """Means and variances of log z, uniform on their ranges."""
+        """Return the distribution, with means and variances of log z uniform on their ranges."""
         return ConditionalLognormal.draw(
             generator, self.conditions, self.n_latents, means=self.means, spreads=self.spreads
         )
@@ -41,17 +44,17 @@ class Lognormal(MixedLatents):
 
 @dataclass(frozen=True)
 class InverseGaussian(MixedLatents):
-    """Conditional inverse-Gaussian latents and small noise, mixed."""
+    """Conditional inverse-Gaussian latents and small noise, mixed by a random network."""
 
     family = "inverse-gaussian"
     distribution = ConditionalInverseGaussian
     equivalence = ConditionalInverseGaussian.promise.text
 
-    means: Range = parameter(Range(0.2, 0.8), "range of the latents' means", above=0)
+    means: Range = parameter(Range(0.2, 0.8), "range of the means", above=0)
     shapes: Range = parameter(Range(0.5, 3.0), "range of the shapes (variance = mean^3 / shape)", above=0)
 
     def draw_family(self, generator: np.random.Generator) -> ConditionalInverseGaussian:
-        """Means and shapes, uniform on their ranges."""
+        """Return the distribution, with means and shapes uniform on their ranges."""
         return ConditionalInverseGaussian.draw(
             generator, self.conditions, self.n_latents, means=self.means, shapes=self.shapes
         )
@@ -59,7 +62,7 @@ class InverseGaussian(MixedLatents):
 
 @dataclass(frozen=True)
 class Gamma(MixedLatents):
-    """Conditional gamma latents and small noise, mixed."""
+    """Conditional gamma latents and small noise, mixed by a random network."""
 
     family = "gamma"
     distribution = ConditionalGamma
@@ -69,13 +72,13 @@ class Gamma(MixedLatents):
     scales: Range = parameter(Range(0.04, 0.17), "range of the scales", above=0)
 
     def draw_family(self, generator: np.random.Generator) -> ConditionalGamma:
-        """Shapes and scales, uniform on their ranges."""
+        """Return the distribution, with shapes and scales uniform on their ranges."""
         return ConditionalGamma.draw(generator, self.conditions, self.n_latents, shapes=self.shapes, scales=self.scales)
 
 
 @dataclass(frozen=True)
 class InverseGamma(MixedLatents):
-    """Conditional inverse-gamma latents and small noise, mixed."""
+    """Conditional inverse-gamma latents and small noise, mixed by a random network."""
 
     family = "inverse-gamma"
     distribution = ConditionalInverseGamma
@@ -85,7 +88,7 @@ class InverseGamma(MixedLatents):
     scales: Range = parameter(Range(6.0, 25.0), "range of the scales", above=0)
 
     def draw_family(self, generator: np.random.Generator) -> ConditionalInverseGamma:
-        """Shapes and scales, uniform on their ranges."""
+        """Return the distribution, with shapes and scales uniform on their ranges."""
         return ConditionalInverseGamma.draw(
             generator, self.conditions, self.n_latents, shapes=self.shapes, scales=self.scales
         )
@@ -93,7 +96,7 @@ class InverseGamma(MixedLatents):
 
 @dataclass(frozen=True)
 class Beta(MixedLatents):
-    """Conditional beta latents and small noise, mixed."""
+    """Conditional beta latents and small noise, mixed by a random network."""
 
     family = "beta"
     distribution = ConditionalBeta
@@ -103,5 +106,5 @@ class Beta(MixedLatents):
     betas: Range = parameter(Range(1.0, 5.0), "range of beta, the exponent of 1 - z", above=0)
 
     def draw_family(self, generator: np.random.Generator) -> ConditionalBeta:
-        """Alphas and betas, uniform on their ranges."""
+        """Return the distribution, with alphas and betas uniform on their ranges."""
         return ConditionalBeta.draw(generator, self.conditions, self.n_latents, alphas=self.alphas, betas=self.betas)

@@ -1,4 +1,4 @@
-"""Whether a method or a scenario keeps its contract."""
+"""Checks of the contract of a method or a scenario."""
 
 from nica_bench.checking.file import Report, check_file
 from nica_bench.checking.finding import Finding

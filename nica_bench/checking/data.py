@@ -1,4 +1,4 @@
-"""Small data on which methods are tried: vectors, and images for those that take nothing else."""
+"""Small datasets for checks of methods: vectors, and images for methods that take images only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from nica_bench.dataset import Dataset, Split
+from nica_bench.dataset import Coordinates, Dataset, Split
 from nica_bench.parameters import parameter
 from nica_bench.scenario import Scenario
 
@@ -20,7 +20,7 @@ _IMAGE = (1, 8, 8)
 
 @dataclass(frozen=True)
 class Small(Scenario):
-    """Small data: Gaussian sources whose mean and scale depend on the condition, slightly bent and mixed."""
+    """Small data: a weakly nonlinear mixing of Gaussian latents whose mean and scale depend on the condition."""
 
     family: ClassVar[str] = "small"
     equivalence: ClassVar[str] = "component-wise affine"
@@ -28,14 +28,24 @@ class Small(Scenario):
     conditions: int = parameter(CONDITIONS, "number of conditions", low=1)
     samples: int = parameter(240, "training points", low=1)
 
+    @property
+    def distribution_name(self) -> str:
+        """The latents of a condition are normal."""
+        return "normal"
+
+    @property
+    def mixed_coordinates(self) -> Coordinates:
+        """A normal latent is its own natural coordinate."""
+        return "natural"
+
     def generate(self, seed: int) -> Dataset:
-        """Make the dataset of a seed."""
+        """Return the dataset of a seed."""
         return small_dataset(seed, train=self.samples, image_shape=self.image_shape)
 
 
 @dataclass(frozen=True)
 class SmallImages(Small):
-    """The same as images of 8 x 8 pixels."""
+    """Small data in the form of images of 8 x 8 pixels."""
 
     family: ClassVar[str] = "small-images"
     sized: ClassVar[bool] = False
@@ -45,20 +55,20 @@ class SmallImages(Small):
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """One channel, 8 x 8."""
+        """The image shape: one channel, 8 x 8 pixels."""
         return _IMAGE
 
 
 def small_dataset(
     seed: int, *, train: int = 240, secrets: int = 0, image_shape: tuple[int, int, int] | None = None
 ) -> Dataset:
-    """A dataset of `Small`.
+    """Return a dataset of `Small`.
 
     Args:
-        seed: of the data.
-        train: number of training points.
-        secrets: another number gives other latents, labels and test data under the same training observations.
-        image_shape: of images; None for vectors.
+        seed: the data seed.
+        train: the number of training points.
+        secrets: another number gives other latents and conditions for the same observations.
+        image_shape: the shape of an image; None for vectors.
     """
     rng = np.random.default_rng([seed, 7])
     n_observed = DIMENSIONS if image_shape is None else math.prod(image_shape)

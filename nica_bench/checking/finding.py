@@ -1,4 +1,4 @@
-"""What is wrong with a class, and on which line of its file."""
+"""The findings of checks: breaches of the contract of a class, with the line of its file."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Finding:
     """A breach of the contract.
 
     Args:
-        path, line: where.
-        text: what was expected and what came.
+        path, line: the place.
+        text: the expected value and the value found.
     """
 
     path: Path
@@ -36,7 +36,7 @@ class Finding:
 
 
 class _Running:
-    """Swallows the errors of what is tried, and keeps them."""
+    """A context that turns an error into a finding."""
 
     def __init__(self, checks: Checks, at: str) -> None:
         self._checks = checks
@@ -55,7 +55,7 @@ class _Running:
 
 
 class Checks:
-    """The checks of one class: how many were made, and what they found.
+    """The checks of one class: their number and their findings.
 
     Args:
         owner: the class.
@@ -69,12 +69,12 @@ class Checks:
         self.findings: list[Finding] = []
 
     def that(self, holds: bool, text: str, at: str = "") -> bool:
-        """Check something.
+        """Make a check, and return whether it passed.
 
         Args:
-            holds: whether it is as it must be.
-            text: what is wrong where it is not.
-            at: name of the member of the class that is to blame; the class itself where it is none of its own.
+            holds: whether the check passes.
+            text: the text of the finding if it does not.
+            at: the name of the responsible member of the class; empty for the class itself.
         """
         self.made += 1
         if not holds:
@@ -82,18 +82,18 @@ class Checks:
         return holds
 
     def running(self, at: str) -> _Running:
-        """Run a member of the class: an error that it raises is a finding on the line of the file that raised it."""
+        """Return a context in which a member of the class runs; an error in it becomes a finding at its line."""
         self.made += 1
         return _Running(self, at)
 
     def add(self, text: str, line: int) -> None:
-        """Add a finding, once."""
+        """Add a finding, unless it is there already."""
         finding = Finding(self.path, line, text.partition("\n")[0])
         if finding not in self.findings:
             self.findings.append(finding)
 
     def line(self, at: str = "") -> int:
-        """The line on which a member of the class is defined, or else that of the class."""
+        """Return the line on which a member of the class is defined, or that of the class."""
         member = inspect.unwrap(vars(self.owner).get(at) or self.owner)
         member = member.fget if isinstance(member, property) and member.fget else member
         code = getattr(member, "__code__", None)
@@ -109,7 +109,7 @@ class Checks:
         return first
 
     def raised(self, error: BaseException) -> int | None:
-        """The last line of the file that the error went through."""
+        """Return the last line of the file in the traceback of an error, or None."""
         traceback, found = error.__traceback__, None
         while traceback is not None:
             if Path(traceback.tb_frame.f_code.co_filename) == self.path:
@@ -118,28 +118,30 @@ class Checks:
         return found
 
     def declaration(self, name_field: str) -> bool:
-        """What methods and scenarios have in common: a name, a frozen dataclass, and fields that are parameters."""
+        """Check what methods and scenarios share: a name, a frozen dataclass, and fields that are parameters."""
         owner = self.owner
         name = getattr(owner, name_field, None)
         named = isinstance(name, str) and re.fullmatch(r"[A-Za-z][\w.-]*", name) is not None
         sizes = re.search(r"-\d+of\d+$", str(name))
-        self.that(sizes is None, f"{owner.__name__}.{name_field} is without '-<n>of<D>', got {name!r}", name_field)
-        self.that(named, f"{owner.__name__}.{name_field} is letters, digits and '-_.', got {name!r}", name_field)
+        self.that(sizes is None, f"{owner.__name__}.{name_field} must not end in '-<n>of<D>', got {name!r}", name_field)
+        self.that(
+            named, f"{owner.__name__}.{name_field} must consist of letters, digits and '-_.', got {name!r}", name_field
+        )
         self.that(
             isinstance(owner.__dict__.get("version", getattr(owner, "version", None)), str),
-            f"{owner.__name__}.version is a text",
+            f"{owner.__name__}.version must be a text",
             "version",
         )
         self.that(
             bool((owner.__doc__ or "").strip()) and not str(owner.__doc__).startswith(f"{owner.__name__}("),
-            f"{owner.__name__} has no docstring: its first line is what `nica-bench list` says of it",
+            f"{owner.__name__} has no docstring; `nica-bench list` shows its first line",
         )
         params: Any = owner.__dict__.get("__dataclass_params__")
         own = {key: str(value) for key, value in vars(owner).get("__annotations__", {}).items()}
         undone = [key for key, value in own.items() if "ClassVar" not in value and key not in _CONTRACT]
         undone += [key for key, value in vars(owner).items() if isinstance(value, dataclasses.Field)]
         good = params.frozen if params is not None else not undone
-        self.that(good, f"{owner.__name__} is no frozen dataclass: put @dataclass(frozen=True) before it")
+        self.that(good, f"{owner.__name__} is not a frozen dataclass: write @dataclass(frozen=True) above it")
         if not (named and good):
             return False
         given = {"n_latents", "n_observed"} if name_field == "family" else set()
@@ -148,8 +150,8 @@ class Checks:
             if made.name not in known and made.name not in given and made.init:
                 self.that(
                     False,
-                    f"{owner.__name__}.{made.name} is a field but no parameter: write "
-                    f"`{made.name}: ... = parameter(default, 'what it is')`",
+                    f"{owner.__name__}.{made.name} is a field but not a parameter: write "
+                    f"`{made.name}: ... = parameter(default, 'description')`",
                     made.name,
                 )
         return not self.findings

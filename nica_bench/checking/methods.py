@@ -1,4 +1,4 @@
-"""The contract of a method, tried on small data."""
+"""Checks of the contract of a method on small data."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from nica_bench.seeds import Streams
 __all__ = ["check_method"]
 
 _QUICK = {"steps": 20, "epochs": 2, "iterations": 50, "batch": 50}
-"""Parameters that say how long a method trains, for as long as they keep within their bounds."""
+"""The values of parameters that determine the length of a training, unless a bound is larger."""
 _LONG = 5.0
-"""Seconds of a fit from which on it is said how many more there are."""
+"""The duration of a fit in seconds from which a message announces how many more follow."""
 
 
 def check_method(owner: type[Method], path: Path, say: Callable[[str], None] = lambda line: None) -> Checks:
-    """Try a method on small data: 2 latents, 4 dimensions, 3 conditions; or on small images, where it takes no others.
+    """Check a method on small data with 2 latents, 4 dimensions and 3 conditions, or on small images.
 
     Args:
         owner: the class.
         path: its file.
-        say: takes a line for people, where it takes long.
+        say: the function that receives a message if a check takes long.
     """
     checks = Checks(owner, path)
     if not checks.declaration("name"):
@@ -47,15 +47,15 @@ def check_method(owner: type[Method], path: Path, say: Callable[[str], None] = l
         checks.that(False, f"{owner.__name__}.{error}", "side_information")
     for flag in ("default", "baseline", "replicated"):
         value = getattr(owner, flag)
-        checks.that(isinstance(value, bool), f"{owner.__name__}.{flag} is true or false, got {value!r}", flag)
+        checks.that(isinstance(value, bool), f"{owner.__name__}.{flag} must be True or False, got {value!r}", flag)
     method = None
     with checks.running("__post_init__"):
         method = owner()
     if method is None:
         return checks
     with checks.running("label"):
-        again = owner(**parse_values(owner, parse_name(label(method.name, method))[1], method.name))
-        checks.that(again == method, f"{owner.__name__}: its label {method.label} does not make it again")
+        same = owner(**parse_values(owner, parse_name(label(method.name, method))[1], method.name))
+        checks.that(same == method, f"{owner.__name__}: its label {method.label} gives a different method")
     reasons: list[Any] = []
     for small in (Small(LATENTS, DIMENSIONS), SmallImages()):
         reason, found = None, len(checks.findings)
@@ -63,30 +63,30 @@ def check_method(owner: type[Method], path: Path, say: Callable[[str], None] = l
             reason = method.skip(small)
         if len(checks.findings) > found:
             return checks
-        told = reason is None or (isinstance(reason, str) and bool(reason))
-        if not checks.that(told, f"{owner.__name__}.skip gives a reason or None, got {reason!r}", "skip"):
+        valid = reason is None or (isinstance(reason, str) and bool(reason))
+        if not checks.that(valid, f"{owner.__name__}.skip must return a reason or None, got {reason!r}", "skip"):
             return checks
         if reason is None:
             _sized(checks, method, small)
             _Trial(checks, _quick(method), small, say).run()
             return checks
         reasons.append(reason)
-    say(f"{owner.__name__}: not tried, for it takes neither small vectors ({reasons[0]}) nor images ({reasons[1]})")
+    say(f"{owner.__name__}: not checked, since it takes neither small vectors ({reasons[0]}) nor images ({reasons[1]})")
     return checks
 
 
 def _sized(checks: Checks, method: Method, small: Small | SmallImages) -> None:
-    if small.image_shape is not None:  # groups of images are sized without it
+    if small.image_shape is not None:  # the size of groups of images does not depend on it
         return
     with checks.running("bytes_per_replicate"):
         size = method.bytes_per_replicate(1000, DIMENSIONS, CONDITIONS, LATENTS)
         sized = isinstance(size, (int, np.integer)) and size > 0
         name = type(method).__name__
-        checks.that(sized, f"{name}.bytes_per_replicate is a whole number > 0, got {size!r}")
+        checks.that(sized, f"{name}.bytes_per_replicate must be an integer > 0, got {size!r}")
 
 
 def _quick(method: Method) -> Method:
-    """The method with less training: the contract does not depend on how good it is."""
+    """Return the method with a shorter training, since the contract does not depend on its scores."""
     changes: dict[str, Any] = {}
     for name, spec in parameters_of(type(method)).items():
         if name in _QUICK and spec.type is int and not 0 < getattr(method, name) <= _QUICK[name]:
@@ -95,7 +95,7 @@ def _quick(method: Method) -> Method:
 
 
 class _Trial:
-    """Fits of one method, and what is wrong with them."""
+    """Fits of one method and their checks."""
 
     def __init__(self, checks: Checks, method: Method, small: Small | SmallImages, say: Callable[[str], None]) -> None:
         self._checks = checks
@@ -106,12 +106,12 @@ class _Trial:
         self._at = "fit" if "fit" in vars(type(method)) else "fit_group" if "fit_group" in vars(type(method)) else "fit"
 
     def run(self) -> None:
-        """Try everything; what can't be tried because a fit failed is left out."""
+        """Make all checks that are possible; a failed fit ends them."""
         data, randomness, begun = self._data(0), GlobalRandomness(), time.monotonic()
         fitted = self._fit(data)
         if (seconds := time.monotonic() - begun) > _LONG:
             more = 6 if self._method.replicated else 3
-            self._say(f"{self._name}: a fit of {len(data.train.x)} points took {seconds:.0f} s, {more} more are made")
+            self._say(f"{self._name}: a fit of {len(data.train.x)} points took {seconds:.0f} s; {more} more follow")
         if fitted is None or not self._outcome(fitted, data):
             return
         if not self._untouched(data, randomness):
@@ -150,7 +150,7 @@ class _Trial:
         return checked_codes(self._method, fitted, split, "test")
 
     def _outcome(self, fitted: Fitted, data: Dataset) -> bool:
-        """What a fit returned; whether the rest can be tried."""
+        """Check what a fit returned, and return whether there are no findings."""
         checks, before = self._checks, len(self._checks.findings)
         with checks.running(self._at):
             both = [
@@ -173,7 +173,12 @@ class _Trial:
         return len(checks.findings) == before
 
     def _untouched(self, data: Dataset, randomness: GlobalRandomness) -> bool:
-        """A fit and its codes leave everything else as it was."""
+        """Check that a fit changes neither the observations nor the global random generators."""
+        if randomness.used():  # an import during the fit may have used them, which a second fit does not repeat
+            randomness.move()
+            second = self._fit(data)
+            if second is not None:
+                self._codes(second, data.test)
         used = ", ".join(randomness.used())
         kept = all(np.array_equal(s.x, t.x) for s, t in zip(data.splits, self._data(0).splits, strict=True))
         drawn = self._checks.that(
@@ -181,21 +186,21 @@ class _Trial:
             f"{self._name} uses the random generator of the whole process ({used}): draw from `streams`",
             self._at,
         )
-        return self._checks.that(kept, f"{self._name} changes the observations that it is given", self._at) and drawn
+        return self._checks.that(kept, f"{self._name} changes the observations that it receives", self._at) and drawn
 
     def _same(self, fitted: Fitted, codes: NDArray[Any], data: Dataset) -> bool:
-        """The same again gives the same; whether it does."""
+        """Check that equal inputs and seeds give equal codes, and return whether they do."""
         if not self._checks.that(
             np.array_equal(codes, self._codes(fitted, data.test)),
-            f"{self._name}: encode gives other codes of the same rows the second time",
+            f"{self._name}: encode returns different codes of the same rows the second time",
             self._at,
         ):
             return False
-        again = self._fit(data)
-        if again is None:
+        second = self._fit(data)
+        if second is None:
             return False
-        equal = np.array_equal(codes, self._codes(again, data.test))
-        ranked = np.array_equal(np.asarray(fitted.importance), np.asarray(again.importance))
+        equal = np.array_equal(codes, self._codes(second, data.test))
+        ranked = np.array_equal(np.asarray(fitted.importance), np.asarray(second.importance))
         return self._checks.that(
             equal and ranked,
             f"{self._name}: two fits with the same seeds differ: all randomness must come from `streams`",
@@ -203,7 +208,7 @@ class _Trial:
         )
 
     def _unseen(self, codes: NDArray[Any], data: Dataset) -> None:
-        """Other latents, and other labels where it does not use them, must change nothing."""
+        """Check that codes do not depend on latents or conditions that the method does not declare."""
         method, secret = self._method, self._data(0, secrets=1)
         kept = [
             Split(s.x, s.u if "u" in method.side_information else t.u, s.z if "z" in method.side_information else t.z)
@@ -213,12 +218,12 @@ class _Trial:
         if other is not None:
             self._checks.that(
                 np.array_equal(codes, self._codes(other, data.test)),
-                f"{self._name}: its codes depend on what it did not declare (conditions or latents)",
+                f"{self._name}: its codes depend on conditions or latents that its side information does not declare",
                 self._at,
             )
 
     def _sizes(self, fitted: Fitted, codes: NDArray[Any], test: Split) -> None:
-        """Codes of a row depend on that row alone, on any number of rows."""
+        """Check that the code of a row does not depend on the other rows."""
         with self._checks.running(self._at):
             for count in (1, 7):
                 part = Split(test.x[:count], test.u[:count], None)
@@ -226,13 +231,13 @@ class _Trial:
                 close = np.allclose(few, codes[:count], rtol=1e-3, atol=1e-4 * max(1.0, float(np.abs(codes).max())))
                 self._checks.that(
                     bool(close),
-                    f"{self._name}: the codes of {count} rows alone are others than among {len(codes)} rows: "
-                    "encode must not depend on which rows come together",
+                    f"{self._name}: the codes of {count} rows alone differ from those among {len(codes)} rows: "
+                    "the code of a row must not depend on the other rows",
                     self._at,
                 )
 
     def _grouped(self, codes: NDArray[Any], data: Dataset) -> None:
-        """A replicate's numbers must not depend on which others it was trained with."""
+        """Check that the codes of a replicate do not depend on the other replicates of its group."""
         if "fit_group" in vars(type(self._method)):
             self._at = "fit_group"
         fits = self._fits([data, self._data(1), self._data(2)])

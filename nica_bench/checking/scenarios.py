@@ -1,4 +1,4 @@
-"""The contract of a scenario, tried on its smallest data."""
+"""Checks of the contract of a scenario on small data."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from nica_bench.checking.randomness import GlobalRandomness
 from nica_bench.dataset import Dataset
 from nica_bench.latents import FAMILIES
 from nica_bench.parameters import Range, parameters_of
-from nica_bench.records.fields import RecordError, lenient
+from nica_bench.records.plain import plain
+from nica_bench.records.spec import RecordError
 from nica_bench.scenario import Scenario
 
 __all__ = ["check_scenario"]
 
 _FEW = {"samples": 500, "held_out": 200}
-"""Parameters that say how much data is made, for as long as they keep within their bounds."""
+"""The values of parameters that determine the number of points, unless a bound is larger."""
 
 
 def check_scenario(owner: type[Scenario], path: Path) -> Checks:
-    """Try a scenario.
+    """Check a scenario.
 
     Args:
         owner: the class.
@@ -35,10 +36,13 @@ def check_scenario(owner: type[Scenario], path: Path) -> Checks:
     promise = getattr(owner, "equivalence", None)
     checks.that(
         isinstance(promise, str) and bool(promise.strip()),
-        f"{owner.__name__}.equivalence says what the theory promises, such as 'component-wise affine', got {promise!r}",
+        f"{owner.__name__}.equivalence must name the class of the theory, such as 'component-wise affine', got "
+        f"{promise!r}",
         "equivalence",
     )
-    checks.that(isinstance(owner.sized, bool), f"{owner.__name__}.sized is true or false, got {owner.sized!r}", "sized")
+    checks.that(
+        isinstance(owner.sized, bool), f"{owner.__name__}.sized must be True or False, got {owner.sized!r}", "sized"
+    )
     for sizes in [(2, 4), (1, 3)] if owner.sized else [None]:
         scenario = _made(checks, owner, sizes)
         if scenario is None:
@@ -61,10 +65,10 @@ def _made(checks: Checks, owner: type[Scenario], sizes: tuple[int, int] | None) 
         for name in ("n_latents", "n_observed", "conditions", "samples"):
             value = getattr(scenario, name)
             whole = (isinstance(value, int) and value > 0) or (name == "n_latents" and value is None)
-            checks.that(whole, f"{owner.__name__}.{name} is a whole number > 0, got {value!r}", name)
+            checks.that(whole, f"{owner.__name__}.{name} must be an integer > 0, got {value!r}", name)
         for name, value in dataclasses.asdict(scenario).items():
             plain = isinstance(value, (int, float, str, bool, Range, dict, type(None)))
-            checks.that(plain, f"{owner.__name__}.{name} is no value of a parameter: {value!r}", name)
+            checks.that(plain, f"{owner.__name__}.{name} must be a value of a parameter, got {value!r}", name)
         return None if checks.findings else scenario
     return None
 
@@ -84,7 +88,7 @@ def _tried(checks: Checks, scenario: Scenario) -> None:
         return
     for made in data:
         if not checks.that(
-            isinstance(made, Dataset), f"{name}.generate returns a Dataset, got {type(made).__name__}", "generate"
+            isinstance(made, Dataset), f"{name}.generate must return a Dataset, got {type(made).__name__}", "generate"
         ):
             return
     first, same, other = data
@@ -98,7 +102,7 @@ def _tried(checks: Checks, scenario: Scenario) -> None:
     with checks.running("warnings"):
         lines = scenario.warnings()
         texts = isinstance(lines, list) and all(isinstance(line, str) for line in lines)
-        checks.that(texts, f"{name}.warnings returns a list of texts, got {lines!r}", "warnings")
+        checks.that(texts, f"{name}.warnings must return a list of texts, got {lines!r}", "warnings")
 
 
 def _equal(a: Dataset, b: Dataset) -> bool:
@@ -112,7 +116,7 @@ def _shapes(checks: Checks, scenario: Scenario, data: Dataset) -> None:
     name = type(scenario).__name__
     for what in ("n_latents", "n_observed", "conditions"):
         came, said = getattr(data, what), getattr(scenario, what)
-        checks.that(came == said, f"{name}: its data have {came} {what}, it says {said}", "generate")
+        checks.that(came == said, f"{name}: its data have {came} {what}, but the scenario says {said}", "generate")
     count = len(data.train.x)
     checks.that(
         count == scenario.samples, f"{name}: {count} training points, but samples is {scenario.samples}", "generate"
@@ -122,10 +126,10 @@ def _shapes(checks: Checks, scenario: Scenario, data: Dataset) -> None:
         if part.z is not None and len(part.z):
             still = np.flatnonzero(part.z.max(0) == part.z.min(0)).tolist()
             checks.that(
-                not still, f"{name}: latents {still} of {split} are constant: no code can find them", "generate"
+                not still, f"{name}: latents {still} of {split} are constant, so no code can recover them", "generate"
             )
         floats = np.issubdtype(part.x.dtype, np.floating)
-        checks.that(floats, f"{name}: x of {split} needs floating-point numbers, got {part.x.dtype}", "generate")
+        checks.that(floats, f"{name}: x of {split} must hold floating-point numbers, got {part.x.dtype}", "generate")
     seen = set(data.train.u.tolist())
     lacking = sorted(set(range(data.conditions)) - seen)
     checks.that(not lacking, f"{name}: no training point has condition {lacking[:3]} of {data.conditions}", "generate")
@@ -143,18 +147,24 @@ def _facts(checks: Checks, scenario: Scenario, data: Dataset) -> None:
     name = type(scenario).__name__
     for what, value in (("truth", data.truth), ("difficulty", data.difficulty)):
         try:
-            lenient(value, what)
+            plain(value, what)
             said = ""
         except RecordError as error:
             said = str(error)
-        checks.that(not said, f"{name}: {what} goes into a record: {said}", "generate")
+        checks.that(not said, f"{name}: {what} must fit into a record: {said}", "generate")
     numbers = [
         k for k, v in data.difficulty.items() if isinstance(v, bool) or not isinstance(v, (int, float, np.number))
     ]
-    checks.that(not numbers, f"{name}: difficulty holds numbers, got none at {', '.join(numbers)}", "generate")
+    checks.that(
+        not numbers, f"{name}: difficulty must hold numbers, got other values for {', '.join(numbers)}", "generate"
+    )
     family = scenario.distribution_name
     known = family is None or family in FAMILIES
-    checks.that(known, f"{name}.distribution_name is one of {', '.join(FAMILIES)}, got {family!r}", "distribution_name")
     checks.that(
-        data.family == family, f"{name}: its data have family {data.family!r}, it says {family!r}", "distribution_name"
+        known, f"{name}.distribution_name must be one of {', '.join(FAMILIES)}, got {family!r}", "distribution_name"
+    )
+    checks.that(
+        data.family == family,
+        f"{name}: its data have family {data.family!r}, but the scenario says {family!r}",
+        "distribution_name",
     )

@@ -1,4 +1,4 @@
-"""The command line as a whole: its commands, and what becomes of errors."""
+"""The command line: its commands, and the exit codes of errors."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["build", "main"]
 
 
 def build() -> typer.Typer:
-    """The command line.
+    """Return the command line.
 
     Raises:
-        UsageError: if an installed scenario does not import: flags are made from all of them.
+        UsageError: if an installed scenario cannot be imported, since the options are made from all scenarios.
     """
     from nica_bench.cli.authors import check, new
     from nica_bench.cli.data import data
-    from nica_bench.cli.flags import with_scenario_flags
+    from nica_bench.cli.flags import OLD_NAMES, with_options
     from nica_bench.cli.inspect import info, list_, show
     from nica_bench.cli.keeping import collect, merge
     from nica_bench.cli.publish import publish
@@ -33,12 +33,12 @@ def build() -> typer.Typer:
 
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
     app.callback(invoke_without_command=True)(_root)
-    app.command()(with_scenario_flags(run))
-    app.command()(with_scenario_flags(sweep))
+    app.command(context_settings=OLD_NAMES)(with_options(run))
+    app.command(context_settings=OLD_NAMES)(with_options(sweep))
     app.command()(status)
     app.command()(cancel)
     app.command("list")(list_)
-    app.command()(with_scenario_flags(info))
+    app.command()(with_options(info))
     app.command()(show)
     app.command()(table)
     app.command(help=PLOT_HELP)(plot)
@@ -55,14 +55,17 @@ def build() -> typer.Typer:
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False, debug: Debug = False
 ) -> None:
-    """A benchmark for nonlinear ICA: which method recovers the latents, and how would you know?"""
+    """A benchmark for nonlinear ICA: which methods recover the latent variables, and under which conditions?
+
+    Example: nica-bench run -s gauss-2of10 -m gin --seeds 0:5
+    """
     if version:
         typer.echo(f"nica-bench {__version__}")
         raise typer.Exit
 
 
 def main() -> None:
-    """Run the command line; an error is one message and exit code 2 (bad input), 3, or 1 (a fault of ours)."""
+    """Run the command line; an error gives a message and exit code 2 (bad input), 3, or 1 (a bug of nica-bench)."""
     session = Session()
     try:
         build()(obj=session)
@@ -74,5 +77,5 @@ def main() -> None:
     except Exception as error:
         if session.debug:
             raise
-        say(f"error: {type(error).__name__}: {error}; this is a fault of nica-bench, --debug shows where")
+        say(f"error: {type(error).__name__}: {error}; this is a bug of nica-bench, --debug shows where")
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""What the commands share: the two streams, how things are printed, and options that many have."""
+"""Parts of all commands: the output streams, printing, and common options."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ err = Console(stderr=True, highlight=False)
 
 @dataclass
 class Session:
-    """What holds for one call of the command line, whichever command it is: the context's object."""
+    """The state of one call of the command line, the object of the context."""
 
     debug: bool = False
 
@@ -31,29 +31,29 @@ def _set_debug(context: typer.Context, value: bool) -> bool:
     return value
 
 
-Debug = Annotated[bool, typer.Option("--debug", callback=_set_debug, help="Show tracebacks.")]
-Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
-Out = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder of the records.")]
+Debug = Annotated[bool, typer.Option("--debug", callback=_set_debug, help="Show the traceback of an error.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Out = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder of the records, e.g. results.")]
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 job`, `1,000 jobs`."""
+    """Return a number with its noun: `1 job`, `1,000 jobs`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def say(text: str) -> None:
-    """One line for people on stderr: wrapped at words in a terminal, never in a pipe."""
+    """Print a line to stderr; it is wrapped at words in a terminal, never in a pipe."""
     err.print(text, markup=False, soft_wrap=not err.is_terminal)
 
 
 def tell(lines: Iterable[str]) -> None:
-    """Lines on stdout: wrapped at words in a terminal, never in a pipe."""
+    """Print lines to stdout; they are wrapped at words in a terminal, never in a pipe."""
     for line in lines:
         out.print(line, markup=False, emoji=False, soft_wrap=not out.is_terminal)
 
 
 def listing(rows: Sequence[Sequence[str]]) -> None:
-    """Rows in columns on stdout: the last column is wrapped in a terminal, and a line stays a line in a pipe."""
+    """Print rows in columns to stdout; the last column is wrapped in a terminal, never in a pipe."""
     if out.is_terminal:
         grid = Table.grid(padding=(0, 2))
         for i in range(len(rows[0]) if rows else 0):

@@ -1,4 +1,4 @@
-"""`nica-bench data`: have the image files of a scenario, checked."""
+"""`nica-bench data`: check or download the image files of a scenario."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ def data(
     name: Annotated[str, typer.Argument(help=f"One of {', '.join(COLLECTIONS)}.")],
     folder: Annotated[
         Path | None,
-        typer.Option("--data", metavar="FOLDER", help="Where the files are or shall be; default: $NICA_BENCH_DATA."),
+        typer.Option("--data", metavar="FOLDER", help="Folder of the files; default: $NICA_BENCH_DATA."),
     ] = None,
     debug: Debug = False,
 ) -> None:
     """Check the image files of a scenario, and download those that are missing.
 
-    A file counts, gzipped or not, when its contents are the published ones. Without --data and NICA_BENCH_DATA the
-    folder is the user's cache.
+    A file, compressed or not, is valid if its contents are the published ones. Without --data and NICA_BENCH_DATA the
+    folder is in the cache of the user.
+
+    Example: nica-bench data mnist --data ~/data
     """
     if name not in COLLECTIONS:
         raise UsageError(f"there is no data called '{name}'; {did_you_mean(name, COLLECTIONS)}")
@@ -33,11 +35,11 @@ def data(
     found = fetch(COLLECTIONS[name], place, say, _Bar() if err.is_terminal else False)
     tell([f"{COLLECTIONS[name].title}: {len(found)} files in {place}"])
     if folder is not None:
-        say(f"runs find them with NICA_BENCH_DATA={place.absolute()}")
+        say(f"set NICA_BENCH_DATA={place.absolute()} for runs to find the files")
 
 
 class _Bar:
-    """A progress bar as pooch drives it."""
+    """A progress bar with the interface of pooch."""
 
     total = 0
 
@@ -46,7 +48,7 @@ class _Bar:
         self._task: Any = None
 
     def update(self, count: int) -> None:
-        """So many bytes more."""
+        """Add a number of bytes."""
         from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
         if self._progress is None:
@@ -57,12 +59,12 @@ class _Bar:
         self._progress.advance(self._task, count)
 
     def reset(self) -> None:
-        """Back to the start: pooch does so before it says that all has come."""
+        """Reset the bar; pooch does this before the last update."""
         if self._progress is not None:
             self._progress.reset(self._task, total=self.total or None)
 
     def close(self) -> None:
-        """The file is there."""
+        """Remove the bar when the file is complete."""
         if self._progress is not None:
             self._progress.stop()
         self._progress = None

@@ -1,32 +1,21 @@
-"""Experiments on the command line: what `run --experiment` runs, and what it says of the outcome."""
+"""Experiments on the command line: what they are, and what is said of their outcome."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from nica_bench.experiments import Expectation, Experiment, Verdict, summary
-from nica_bench.parameters import parse_name
+from nica_bench.running.plan import seeds_text
 from nica_bench.tables.table import bracket, number
 
-__all__ = ["about", "about_lines", "verdict_lines", "verdicts_json", "without"]
-
-
-def without(text: str, names: Iterable[str]) -> str:
-    """A name with brackets, less the parameters of these names: flags that were given go before an experiment's file.
-
-    Args:
-        text: such as `gauss-2of10[conditions=3,samples=100]`.
-        names: parameters.
-    """
-    name, texts = parse_name(text)
-    left = [f"{key}={value}" for key, value in texts.items() if key not in names]
-    return f"{name}[{','.join(left)}]" if left else name
+__all__ = ["about", "about_lines", "verdict_lines", "verdicts_json"]
 
 
 def verdict_lines(experiment: Experiment, verdicts: Sequence[Verdict]) -> list[str]:
-    """A line an expectation below its scenario, the answer, and how it contradicts the source where it does."""
+    """A line per expectation below its scenario, the answer, and how it contradicts the source where it does."""
     lines = [f"{experiment.name}: {experiment.title} ({experiment.source})"]
     scenario = ""
     for v in verdicts:
@@ -48,40 +37,25 @@ def verdicts_json(experiment: Experiment, verdicts: Sequence[Verdict]) -> dict[s
     rows = []
     for v in verdicts:
         m = v.measured
-        numbers: dict[str, float | None] = {
-            "measured": None,
-            "measured_low": None,
-            "measured_high": None,
-            "datasets": 0,
-        }
-        if m is not None:
-            low, high = (None, None) if m.single else (m.low, m.high)
-            numbers = {"measured": m.value, "measured_low": low, "measured_high": high, "datasets": m.count}
-        rows.append({**_expectation(v.expectation), **numbers, "answer": v.answer})
-    return {
-        "name": experiment.name,
-        "title": experiment.title,
-        "source": experiment.source,
-        "expectations": rows,
-        "answer": summary(verdicts),
-        "contradicts": experiment.contradicts or None,
-    }
+        low, high = (None, None) if m is None or m.single else (m.low, m.high)
+        value, count = (None, 0) if m is None else (m.value, m.count)
+        measured = {"measured": value, "measured_low": low, "measured_high": high, "datasets": count}
+        rows.append({**_expectation(v.expectation), **measured, "answer": v.answer})
+    head = {key: getattr(experiment, key) for key in ("name", "title", "source")}
+    contradicts = experiment.contradicts or None
+    return {**head, "expectations": rows, "answer": summary(verdicts), "contradicts": contradicts}
 
 
 def about(experiment: Experiment) -> dict[str, Any]:
     """All that an experiment's file says, as JSON values."""
-    seen = experiment.seen
     return {
-        "name": experiment.name,
-        "title": experiment.title,
-        "source": experiment.source,
-        "question": experiment.question,
+        **{key: getattr(experiment, key) for key in ("name", "title", "source", "question")},
         "contradicts": experiment.contradicts or None,
-        "scenarios": list(experiment.scenarios),
-        "methods": list(experiment.methods),
-        "seeds": experiment.seeds,
+        "scenarios": [s.label for s in experiment.grid.scenarios],
+        "methods": [m.label for m in experiment.grid.methods],
+        "seeds": _seeds(experiment),
         "expectations": [_expectation(e) for e in experiment.expectations],
-        "seen": seen and {"command": seen.command, "versions": seen.versions, "result": list(seen.result)},
+        "seen": experiment.seen and asdict(experiment.seen),
     }
 
 
@@ -90,12 +64,13 @@ def about_lines(experiment: Experiment) -> list[str]:
     lines = [f"{experiment.name}: {experiment.title}", experiment.source, "", experiment.question]
     if experiment.contradicts:
         lines += ["", f"Against the source: {experiment.contradicts}"]
-    lines += ["", f"Runs {', '.join(experiment.methods)} on datasets {experiment.seeds} of"]
-    lines += [f"  {scenario}" for scenario in experiment.scenarios]
+    scenarios, methods = experiment.grid.scenarios, experiment.grid.methods
+    lines += ["", f"Runs {', '.join(m.label for m in methods)} on datasets {_seeds(experiment)} of"]
+    lines += [f"  {scenario.label}" for scenario in scenarios]
     lines += ["", "Expects"]
     whys: dict[str, None] = {}
     for e in experiment.expectations:
-        at = f" on {e.scenario}" if len(experiment.scenarios) > 1 else ""
+        at = f" on {e.scenario}" if len(scenarios) > 1 else ""
         note = list(whys | {e.why: None}).index(e.why) + 1
         whys[e.why] = None
         lines.append(f"  {e.method}{at}: {_what(e)} {_range(e)} [{note}]")
@@ -106,18 +81,16 @@ def about_lines(experiment: Experiment) -> list[str]:
     return lines
 
 
+def _seeds(experiment: Experiment) -> str:
+    """The data seeds of all scenarios."""
+    grid = experiment.grid
+    return seeds_text(seed for scenario in grid.scenarios for seed in grid.seeds_of(scenario)[0])
+
+
 def _expectation(e: Expectation) -> dict[str, Any]:
-    low, high = (value if math.isfinite(value) else None for value in (e.low, e.high))
-    return {
-        "scenario": e.scenario,
-        "method": e.method,
-        "quantity": e.quantity,
-        "statistic": e.statistic,
-        "threshold": e.threshold,
-        "low": low,
-        "high": high,
-        "why": e.why,
-    }
+    """As JSON values: an end that is infinite is null."""
+    ends = {"low": e.low, "high": e.high}
+    return asdict(e) | {key: value if math.isfinite(value) else None for key, value in ends.items()}
 
 
 def _what(e: Expectation) -> str:

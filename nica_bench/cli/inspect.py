@@ -1,4 +1,4 @@
-"""`nica-bench list`, `info` and `show`: what there is to run, the machine, and single records."""
+"""`nica-bench list`, `info` and `show`: scenarios, methods, metrics, experiments, the machine, and records."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
@@ -15,26 +15,40 @@ from rich.table import Table
 
 from nica_bench.cli.console import Debug, Json, Out, listing, out, tell
 from nica_bench.cli.experiment import about, about_lines
-from nica_bench.cli.flags import flag_of, scenario_with
+from nica_bench.cli.flags import flag_of
 from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.experiments import Experiment, experiment_names, make_experiment
 from nica_bench.method import Method
 from nica_bench.parameters import Range, parameters_of, parse_name
 from nica_bench.records.command import command_again
 from nica_bench.records.store import Store
-from nica_bench.registry import make_method, method_file, method_types, scenario_types
+from nica_bench.registry import (
+    data_file,
+    installed_metrics,
+    make_method,
+    make_scenario,
+    method_file,
+    method_types,
+    scenario_types,
+)
 from nica_bench.running.plan import parse_seeds
 from nica_bench.scenario import Scenario
+
+if TYPE_CHECKING:
+    from nica_bench.metrics import Metric
 
 __all__ = ["info", "list_", "show"]
 
 
 def list_(
-    what: Annotated[str, typer.Argument(help="scenarios, methods, metrics or experiments")],
+    what: Annotated[str, typer.Argument(help="scenarios, methods, metrics or experiments.")],
     json_: Json = False,
     debug: Debug = False,
 ) -> None:
-    """List the scenarios, methods, metrics or experiments that are installed."""
+    """List the installed scenarios, methods, metrics or experiments.
+
+    Example: nica-bench list methods
+    """
     kinds = {"scenarios": _scenarios, "methods": _methods, "metrics": _metrics, "experiments": _experiments}
     if what not in kinds:
         expected = "scenarios, methods, metrics or experiments"
@@ -47,26 +61,33 @@ def list_(
 
 
 def _scenarios() -> list[dict[str, Any]]:
-    return [
-        {"name": f"{family}-<n>of<D>" if owner.sized else family, "description": _first_line(owner)}
-        for family, owner in scenario_types().items()
-    ]
+    return [{"name": owner.usage(), "description": _first_line(owner)} for owner in scenario_types().values()]
 
 
 def _methods() -> list[dict[str, Any]]:
     return [
-        {"name": name, "kind": owner.kind(), "told": owner.side_information or "-", "description": _first_line(owner)}
+        {
+            "name": name,
+            "kind": owner.kind(),
+            "side_information": owner.side_information or "-",
+            "description": _first_line(owner),
+        }
         for name, owner in method_types().items()
     ]
 
 
 def _metrics() -> list[dict[str, Any]]:
-    from nica_bench.metrics import METRICS
-
     return [
         {"name": m.name, "range": f"{m.low:g} to {m.high:g}".replace("inf", "any"), "description": m.description}
-        for m in METRICS.values()
+        for m in _all_metrics().values()
     ]
+
+
+def _all_metrics() -> dict[str, Metric]:
+    """The metrics of nica-bench and those that installed packages add, by name."""
+    from nica_bench.metrics import METRICS
+
+    return {**METRICS, **installed_metrics()}
 
 
 def _experiments() -> list[dict[str, Any]]:
@@ -81,30 +102,32 @@ def _first_line(owner: type) -> str:
 def info(
     given: dict[str, str],
     name: Annotated[
-        str | None, typer.Argument(help="A scenario, method, metric or experiment; none: versions and machine.")
+        str | None, typer.Argument(help="A scenario, method, metric or experiment; default: versions and machine.")
     ] = None,
     seeds: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Measure the difficulty of these datasets: 0:5.")
+        str | None, typer.Option(metavar="LIST", help="Measure the difficulty of these datasets, e.g. 0:5.")
     ] = None,
     json_: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Say what a scenario, method, metric or experiment is, or measure datasets; no name: versions and machine."""
-    from nica_bench.metrics import METRICS
+    """Describe a scenario, method, metric or experiment, measure datasets, or show versions and machine.
 
+    Example: nica-bench info gauss-2of10 --seeds 0:5
+    """
+    metrics = _all_metrics()
     base = parse_name(name)[0] if name else None
-    if name and (base in method_types() or method_file(name)):
+    if name and (base in method_types() or (method_file(name) and not data_file(name))):
         thing: Any = make_method(name)
     elif name and (name in experiment_names() or name.endswith(".toml")):
         thing = make_experiment(name)
-    elif name and base not in METRICS:
+    elif name and base not in metrics:
         thing = _scenario(name, given)
     else:
         thing = None
     if not isinstance(thing, Scenario):
         used = [flag_of(parameter) for parameter in given] + (["--seeds"] if seeds else [])
         if used:
-            raise UsageError(f"{', '.join(used)}: expected a scenario to go with it, got {name or 'no name'}")
+            raise UsageError(f"{', '.join(used)}: expected the name of a scenario, got {name or 'no name'}")
     if name is None:
         from nica_bench.running.machine import environment
 
@@ -115,7 +138,7 @@ def info(
         else:
             tell(about_lines(thing))
     elif thing is None:
-        metric = METRICS[name]
+        metric = metrics[name]
         _values({"metric": metric.name, "description": metric.description, "range": [metric.low, metric.high]}, json_)
     elif seeds is not None:
         _difficulty(thing, parse_seeds(seeds), json_)
@@ -124,16 +147,14 @@ def info(
 
 
 def _scenario(name: str, given: Mapping[str, str]) -> Scenario:
-    """A scenario; a name that is nothing at all is told the nearest of everything that `info` takes."""
-    from nica_bench.metrics import METRICS
-
+    """Return a scenario; the error for an unknown name suggests scenarios, methods, metrics and experiments."""
     try:
-        return scenario_with(name, given)
+        return make_scenario(name, given)
     except UsageError as error:
         base = parse_name(name)[0]
-        near = did_you_mean(base, [*method_types(), *METRICS, *experiment_names()])
+        near = did_you_mean(base, [*method_types(), *_all_metrics(), *experiment_names()])
         if str(error).startswith("unknown scenario") and near.startswith("did you mean"):
-            raise UsageError(f"'{base}' is no scenario, method, metric or experiment; {near}") from error
+            raise UsageError(f"'{base}' is not a scenario, method, metric or experiment; {near}") from error
         raise
 
 
@@ -156,7 +177,7 @@ def _values(values: Mapping[str, Any], json_: bool) -> None:
 
 
 def _about(thing: Method | Scenario, json_: bool) -> None:
-    """Description and parameters of a scenario or a method."""
+    """Print the description and the parameters of a scenario or a method."""
     parameters = [
         {
             "name": key,
@@ -178,9 +199,9 @@ def _about(thing: Method | Scenario, json_: bool) -> None:
         return
     typer.echo(f"{thing.label}\n\n{text}\n")
     if isinstance(thing, Method):
-        typer.echo(f"It is a {thing.kind()}; side information: {thing.side_information or 'none'}.")
+        typer.echo(f"Kind: {_KINDS[thing.kind()]}. Side information: {_letters(thing.side_information)}.")
     else:
-        typer.echo(f"The theory promises the latents up to: {thing.equivalence}.")
+        typer.echo(f"By the theory the latents are identifiable up to: {thing.equivalence}.")
         for warning in thing.warnings():
             typer.echo(f"note: {warning}")
     if parameters:
@@ -188,13 +209,21 @@ def _about(thing: Method | Scenario, json_: bool) -> None:
         listing([[f"  {p['name']}", str(p["value"]), f"{p['description']} ({p['expected']})"] for p in parameters])
 
 
+_KINDS = {"method": "method", "baseline": "baseline", "reference": "supervised reference"}
+_LETTERS = {"u": "conditions", "n": "number of latents", "f": "family of the latents", "z": "latents"}
+
+
+def _letters(side_information: str) -> str:
+    return ", ".join(f"{letter} ({_LETTERS[letter]})" for letter in side_information) or "none"
+
+
 def _plain(value: Any) -> Any:
-    """A parameter's value for JSON."""
+    """Return the value of a parameter for JSON."""
     return str(value) if isinstance(value, Range) else value
 
 
 def _difficulty(scenario: Scenario, seeds: list[int], json_: bool) -> None:
-    """A table of how hard datasets are; nothing is trained."""
+    """Print the difficulty of datasets; nothing is trained."""
     from nica_bench.metrics.difficulty import DIFFICULTY
 
     measured = {seed: scenario.generate(seed).difficulty for seed in seeds}
@@ -221,12 +250,15 @@ def _difficulty(scenario: Scenario, seeds: list[int], json_: bool) -> None:
 
 
 def show(
-    key: Annotated[str, typer.Argument(help="A record's key, or its start.")],
+    key: Annotated[str, typer.Argument(help="The key of a record, or its beginning.")],
     out_folder: Out = Path("results"),
     json_: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Print a record and the command that makes it again."""
+    """Print a record and the command that reproduces it.
+
+    Example: nica-bench show 3f2a91 --out results
+    """
     store = Store.open(out_folder, create=False)
     record = store.read(store.find(key))
     if json_:
@@ -235,10 +267,7 @@ def show(
     spec = record.spec
     rows = [
         ["key", record.key],
-        [
-            "cell",
-            f"{spec.method_label} on {spec.scenario_label}, seed {spec.seed}, initialisation {spec.training_seed}",
-        ],
+        ["run", f"{spec.method_label} on {spec.scenario_label}, seed {spec.seed}, training seed {spec.training_seed}"],
         ["status", record.status.value + (f": {record.message}" if record.message else "")],
         *(["note", note] for note in record.notes),
     ]
@@ -248,9 +277,9 @@ def show(
             rows.append([name, f"{value:.4g}" if isinstance(value, float) else str(value)])
     source = record.provenance
     rows += [[name, str(source[name])] for name in ("host", "cpu", "device", "python", "ended") if name in source]
-    rows.append(["arrays", ", ".join(record.arrays["names"]) if record.arrays else "none"])
+    rows.append(["arrays", ", ".join(record.arrays.names) if record.arrays else "none"])
     listing(rows)
-    again = command_again(
-        spec, str(spec.seed), spec.training_seed + 1, "--force", made_by=record.provenance.get("command")
+    command = command_again(
+        record, str(spec.seed), spec.training_seed + 1, "--force", made_by=record.provenance.get("command")
     )
-    typer.echo(f"\n# computes it again:\n{again}")
+    typer.echo(f"\n# reproduces it:\n{command}")

@@ -1,4 +1,4 @@
-"""`nica-bench merge` and `collect`: records of several machines in one folder, and many runs in one file."""
+"""`nica-bench merge` and `collect`: merge the records of several folders, and pack many records into one file."""
 
 from __future__ import annotations
 
@@ -16,20 +16,26 @@ from nica_bench.records.store import Store
 
 __all__ = ["collect", "merge"]
 
-_SHOWN = 20  # conflicts; --json has them all
+_SHOWN = 20  # the number of conflicts that are shown; --json has all
 _ARRAYS = ("auto", "pack", "leave")
 
 
 def merge(
-    sources: Annotated[list[Path], typer.Argument(metavar="FOLDER", help="Folders of records, or .parquet files.")],
-    out_folder: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder to copy the runs into.")],
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER", help="Folders of records or .parquet files, e.g. a b.")
+    ],
+    out_folder: Annotated[
+        Path, typer.Option("--out", metavar="FOLDER", help="Folder into which the records are copied.")
+    ],
     json_: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Bring the records of several machines into one folder.
+    """Merge the records of several folders, for example of several machines, into one folder.
 
-    One run with equal scores is kept once. One with different scores is a conflict: the first record stays, both are
+    A run with equal scores is kept once. A run with different scores is a conflict: the first record is kept, both are
     shown, and the exit code is 3.
+
+    Example: nica-bench merge machine-a machine-b --out results
     """
     merged = merge_folders(sources, out_folder)
     for path, why in merged.broken.items():
@@ -37,7 +43,7 @@ def merge(
     if json_:
         typer.echo(json.dumps(_as_json(merged, out_folder), indent=2))
     else:
-        counts = f"{merged.copied} copied, {merged.same} there already, {merged.replaced} in place of failed ones"
+        counts = f"{merged.copied} copied, {merged.same} present already, {merged.replaced} in place of failed ones"
         tell([f"{counts}, {len(merged.conflicts)} in conflict: {out_folder}"])
         for conflict in merged.conflicts[:_SHOWN]:
             tell(_lines(conflict))
@@ -72,7 +78,7 @@ def _as_json(merged: Merged, out_folder: Path) -> dict[str, Any]:
             "scenario": c.kept.spec.scenario_label,
             "method": c.kept.spec.method_label,
             "seed": c.kept.spec.seed,
-            "init": c.kept.spec.training_seed,
+            "training_seed": c.kept.spec.training_seed,
             "kept": str(c.places[0]),
             "other": str(c.places[1]),
             "scores": {name: {"kept": kept, "other": other} for name, kept, other in c.differing()},
@@ -85,9 +91,12 @@ def _as_json(merged: Merged, out_folder: Path) -> dict[str, Any]:
 
 
 def collect(
-    folder: Annotated[Path | None, typer.Argument(metavar="FOLDER", help="Folder of records; default: --out.")] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="FOLDER", help="Folder of records, e.g. results; default: --out.")
+    ] = None,
     arrays: Annotated[
-        str, typer.Option(metavar="NAME", help="auto, pack or leave; auto packs arrays from 1,000 files on.")
+        str,
+        typer.Option(metavar="NAME", help="auto, pack or leave; auto packs arrays if there are 1,000 files or more."),
     ] = "auto",
     remove: Annotated[bool, typer.Option("--remove", help="Remove the files that were packed.")] = False,
     out_folder: Out = Path("results"),
@@ -96,8 +105,10 @@ def collect(
 ) -> None:
     """Pack finished runs into one file, records.parquet.
 
-    Every command reads runs from there as from their own files, and `run` does not compute them again. Files are
-    removed only with --remove, after the packed file is whole and on the disk.
+    Every command reads packed runs like single files, and `run` does not repeat them. The single files are removed with
+    --remove only, after the packed file is complete on the disk.
+
+    Example: nica-bench collect results --remove
     """
     from nica_bench.records.packing import pack_runs
 
@@ -109,13 +120,13 @@ def collect(
         say(f"note: {path} is not packed: {why}")
     if json_:
         left = {str(path): why for path, why in packed.left.items()}
-        figures = {"cells": packed.runs, "new": packed.new, "arrays": packed.arrays, "removed": packed.removed}
+        figures = {"runs": packed.runs, "new": packed.new, "arrays": packed.arrays, "removed": packed.removed}
         typer.echo(json.dumps({"path": str(packed.path), **figures, "left": left}, indent=2))
         return
     removed = f", {counted(packed.removed, 'file')} removed" if remove else ""
     tell(
         [
-            f"{packed.path}: {counted(packed.runs, 'cell')}, {packed.new} of them from files of their own, "
+            f"{packed.path}: {counted(packed.runs, 'run')}, {packed.new} of them from single files, "
             f"{counted(packed.arrays, 'set')} of arrays packed{removed}"
         ]
     )

@@ -1,4 +1,4 @@
-"""`nica-bench table`, `plot` and `report`: what is shown of records, on any machine."""
+"""`nica-bench table`, `plot` and `report`, which show records of any machine."""
 
 from __future__ import annotations
 
@@ -15,18 +15,30 @@ from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.figures.kinds import FIGURE_KINDS, figure_kind
 from nica_bench.records.collection import Collection, collect
 from nica_bench.running.plan import parse_seeds
-from nica_bench.tables import BINARY, FORMATS, SUFFIXES, TABLE_KINDS, Query, render, table_kind, terminal_table
+from nica_bench.tables import (
+    BINARY,
+    FORMATS,
+    SUFFIXES,
+    TABLE_KINDS,
+    Query,
+    render,
+    shared_legends,
+    table_kind,
+    terminal_table,
+)
 
 __all__ = ["PLOT_HELP", "plot", "report", "table"]
 
 Out = Annotated[
-    list[Path] | None, typer.Option("--out", help="Folder or .parquet file of records; several may be given.")
+    list[Path] | None, typer.Option("--out", help="Folder or .parquet file of records, e.g. results; repeatable.")
 ]
-Scenarios = Annotated[list[str] | None, typer.Option("--scenario", "-s", help="Only these scenarios.")]
-Methods = Annotated[list[str] | None, typer.Option("--method", "-m", help="Only these methods.")]
+Scenarios = Annotated[
+    list[str] | None, typer.Option("--scenario", "-s", help="Only this scenario, e.g. gauss-2of10; repeatable.")
+]
+Methods = Annotated[list[str] | None, typer.Option("--method", "-m", help="Only this method, e.g. gin; repeatable.")]
 Seeds = Annotated[str | None, typer.Option("--seeds", help="Only these data seeds, e.g. 0:10.")]
-Hosts = Annotated[list[str] | None, typer.Option("--host", help="Only records of these machines.")]
-Metric = Annotated[str | None, typer.Option("--metric", help="Metric; see `list metrics`. Default: mcc.")]
+Hosts = Annotated[list[str] | None, typer.Option("--host", help="Only records of this machine; repeatable.")]
+Metric = Annotated[str | None, typer.Option("--metric", help="Metric, see `nica-bench list metrics`; default: mcc.")]
 
 DEFAULT_OUT = Path("results")
 
@@ -39,16 +51,21 @@ def table(
     host: Hosts = None,
     kind: Annotated[str, typer.Option("--kind", help=f"One of {', '.join(TABLE_KINDS)}.")] = "scores",
     metric: Metric = None,
-    by: Annotated[str | None, typer.Option("--by", help="What rows are of, e.g. method,scenario.")] = None,
-    threshold: Annotated[float, typer.Option(help="From which a score is a success.", min=0, max=1)] = 0.95,
+    by: Annotated[str | None, typer.Option("--by", help="Keys of the rows, e.g. method,scenario.")] = None,
+    threshold: Annotated[float, typer.Option(help="Score from which a run is a success.", min=0, max=1)] = 0.95,
     format: Annotated[str | None, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")] = None,
-    save: Annotated[Path | None, typer.Option("--save", help="Write to this file; its ending is the format.")] = None,
-    json_: Annotated[bool, typer.Option("--json", help="As --format json.")] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="As --format csv.")] = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="As --format markdown.")] = False,
+    save: Annotated[
+        Path | None, typer.Option("--save", help="File to write, e.g. scores.tex; its suffix is the format.")
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Same as --format json.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Same as --format csv.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Same as --format markdown.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Print tables of the records in a folder."""
+    """Print tables of records.
+
+    Example: nica-bench table --out results --metric mcc_within --by method,scenario
+    """
     flags = [name for name, yes in (("json", json_), ("csv", csv), ("markdown", markdown)) if yes]
     chosen = _format([*flags, *([format] if format else [])], save)
     shown = table_kind(kind)
@@ -56,11 +73,11 @@ def table(
     if (parts or threshold != 0.95) and shown.name != "scores":
         raise UsageError(f"--by and --threshold belong to --kind scores, got --kind {kind}")
     collection = _collection(out_folder, scenario, method, seeds, host)
-    gc.disable()  # what is read of the records from here on lives as long too, and a table leaves nothing else behind
+    gc.disable()  # tables keep all objects until the process ends, so that collecting garbage is of no use
     tables, notes = shown.build(collection, Query(metric, parts, threshold))
     _say(collection.notes, notes)
     if chosen == "rich" and save is None:
-        for each in tables:
+        for each in shared_legends(tables):
             out.print(terminal_table(each, out.width))
         return
     _write(render(tables, chosen), save)
@@ -73,22 +90,25 @@ def _format(chosen: list[str], save: Path | None) -> str:
         if chosen[0] not in FORMATS:
             raise UsageError(f"unknown format '{chosen[0]}'; {did_you_mean(chosen[0], FORMATS)}")
         if chosen[0] in BINARY and save is None and sys.stdout.isatty():
-            raise UsageError(f"{chosen[0]} is no text: name a file with --save, or write into a pipe")
+            raise UsageError(f"{chosen[0]} is a binary format: name a file with --save, or write to a pipe")
         return chosen[0]
     if save is None:
         return "rich"
     if save.suffix not in SUFFIXES:
-        raise UsageError(f"--save {save}: a table's file ends in {', '.join(SUFFIXES)}; or name the --format")
+        raise UsageError(f"--save {save}: expected a suffix among {', '.join(SUFFIXES)}, or --format")
     return SUFFIXES[save.suffix]
 
 
 _LISTED = "\n\n".join(f"{name}: {kind.help}" for name, kind in FIGURE_KINDS.items())
-PLOT_HELP = f"Draw a figure of the records in a folder into a PNG, SVG or PDF file.\n\n{_LISTED}"
+PLOT_HELP = (
+    "Draw a figure of records into a PNG, SVG or PDF file.\n\n"
+    "Example: nica-bench plot scores --out results --save scores.png\n\nKinds of figures:\n\n" + _LISTED
+)
 
 
 def plot(
-    kind: Annotated[str, typer.Argument(help="What to draw; see above.")],
-    save: Annotated[Path, typer.Option("--save", help="File that ends in .png, .svg or .pdf.")],
+    kind: Annotated[str, typer.Argument(help="Kind of figure, see above.")],
+    save: Annotated[Path, typer.Option("--save", help="File to write, with suffix .png, .svg or .pdf.")],
     out_folder: Out = None,
     scenario: Scenarios = None,
     method: Methods = None,
@@ -97,13 +117,11 @@ def plot(
     metric: Metric = None,
     dimension: Annotated[
         str | None,
-        typer.Option(
-            metavar="LIST", help="Of traversals: codes by rank, 1 the most important: 3 or 9:17; default: 1:9."
-        ),
+        typer.Option(metavar="LIST", help="For traversals: ranks of codes, e.g. 3 or 9:17; default: 1:9."),
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Draw a figure of the records in a folder."""
+    """Draw a figure of records."""
     figure = figure_kind(kind)
     collection = _collection(out_folder, scenario, method, seeds, host)
     from nica_bench.figures import save_figure
@@ -115,18 +133,21 @@ def plot(
 
 
 def report(
-    save: Annotated[Path, typer.Option("--save", help="The page: a file that ends in .html.")] = Path("report.html"),
+    save: Annotated[Path, typer.Option("--save", help="File to write, with suffix .html.")] = Path("report.html"),
     out_folder: Out = None,
     scenario: Scenarios = None,
     method: Methods = None,
     seeds: Seeds = None,
     host: Hosts = None,
-    title: Annotated[str | None, typer.Option("--title", help="Heading of the page.")] = None,
+    title: Annotated[str | None, typer.Option("--title", help="Heading of the page, e.g. 'Gaussian latents'.")] = None,
     debug: Debug = False,
 ) -> None:
-    """Write everything that the records in a folder say into one HTML page that needs no network."""
+    """Write a report on records, one HTML page that needs no network.
+
+    Example: nica-bench report --out results --save report.html
+    """
     if save.suffix not in (".html", ".htm"):
-        raise UsageError(f"--save {save}: a report's file ends in .html")
+        raise UsageError(f"--save {save}: the file of a report ends in .html")
     collection = _collection(out_folder, scenario, method, seeds, host)
     from nica_bench.report import make_report
 
@@ -145,7 +166,7 @@ def _collection(
 ) -> Collection:
     chosen = parse_seeds(seeds) if seeds is not None else []
     collection = collect(folders or [DEFAULT_OUT])
-    gc.freeze()  # the records live as long as the process: walking them again and again is a third of a large table
+    gc.freeze()  # the records live as long as the process, so the garbage collector need not visit them
     return collection.select(scenarios or (), methods or (), chosen, hosts or ())
 
 

@@ -2,152 +2,81 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
 
-from nica_bench.cli.console import Debug, Json, Out, Session, counted, err, out, say, tell
-from nica_bench.cli.experiment import verdict_lines, verdicts_json, without
-from nica_bench.cli.flags import scenario_with
-from nica_bench.cli.progress import reporting, runs_text
+from nica_bench.cli.console import Debug, Json, Session, err, say
+from nica_bench.cli.flags import DryRun, GridOptions, RunningOptions, Yes, option
+from nica_bench.cli.outcome import show_outcome
+from nica_bench.cli.watching import stoppable
 from nica_bench.errors import UsageError
-from nica_bench.experiments import Experiment, judge, make_experiment
-from nica_bench.method import Method
-from nica_bench.parameters import parse_name
+from nica_bench.experiments import open_grid_file, read_experiment
 from nica_bench.records.collection import Collection
 from nica_bench.records.record import Record, Status
 from nica_bench.records.store import Store
-from nica_bench.registry import make_method, method_file, method_types, scenario_file
-from nica_bench.running.plan import check_names, fitting, parse_seeds, parse_statuses, seeds_text
+from nica_bench.running.grid import MANY_RUNS, resolve
+from nica_bench.running.gridfile import GridFile
+from nica_bench.running.plan import parse_statuses
+from nica_bench.running.progress import reporting, runs_text
 from nica_bench.running.runner import Plan, execute, make_plan
-from nica_bench.tables import render, rows_of, scores_table, terminal_table
-from nica_bench.training.device import check_device_name
 
-__all__ = ["dotted_parameters", "run", "tell_failures"]
+__all__ = ["run"]
 
-_RUNNING = "Running"
+_EXPERIMENT = "Run what a file says: one of `nica-bench list experiments`, or a file such as a sweep.toml."
 
 
 def run(
     context: typer.Context,
     given: dict[str, str],
-    scenario: Annotated[
-        list[str] | None,
-        typer.Option("--scenario", "-s", metavar="NAME", help=r"gauss-2of10, or gauss-2of10\[conditions=3]."),
-    ] = None,
-    experiment: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="In place of scenarios: one of `list experiments`, or a .toml file."),
-    ] = None,
-    method: Annotated[
-        list[str] | None,
-        typer.Option("--method", "-m", metavar="NAME", help=r"gin, gin\[lr=0.001] or ./file.py; default: all methods."),
-    ] = None,
-    parameter: Annotated[
-        list[str] | None,
-        typer.Option("--parameter", "-p", metavar="TEXT", help="A method's parameter: gin.lr=0.001."),
-    ] = None,
-    seeds: Annotated[
-        str | None,
-        typer.Option(metavar="LIST", help="Datasets: 3 or 0:5,8; default: 0:10, 0 of images, or the experiment's."),
-    ] = None,
-    training_seeds: Annotated[
-        int | None,
-        typer.Option(
-            "--training-seeds",
-            "--inits",
-            metavar="INTEGER",
-            help="Initialisations a dataset; default: 1, 2 of digits.",
-            min=1,
-        ),
-    ] = None,
-    out_folder: Out = Path("results"),
-    json_: Json = False,
-    jobs: Annotated[
-        int | None,
-        typer.Option(metavar="INTEGER", help="Worker processes; default: the cores.", min=1, rich_help_panel=_RUNNING),
-    ] = None,
-    device: Annotated[
-        str, typer.Option(metavar="NAME", help="auto, cpu, cuda or mps.", rich_help_panel=_RUNNING)
-    ] = "auto",
-    timeout: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", help="Most seconds a run.", min=0.001, rich_help_panel=_RUNNING),
-    ] = None,
-    retry: Annotated[
-        str | None,
-        typer.Option(
-            metavar="STATUS", help="Compute these again: failed, or e.g. timeout,oom.", rich_help_panel=_RUNNING
-        ),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Compute everything again.", rich_help_panel=_RUNNING)] = False,
-    compile: Annotated[
-        bool, typer.Option("--compile", help="Train with torch.compile.", rich_help_panel=_RUNNING)
-    ] = False,
+    what: GridOptions,
+    how: RunningOptions,
+    experiment: Annotated[str | None, option(_EXPERIMENT, "NAME")] = None,
     figures: Annotated[
-        bool,
-        typer.Option(
-            "--figures/--no-figures", help="Of images: write figures into OUT/figures.", rich_help_panel=_RUNNING
-        ),
+        bool, option("Draw figures of image scenarios into OUT/figures.", None, "--figures/--no-figures")
     ] = True,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan only.", rich_help_panel=_RUNNING)] = False,
+    json_: Json = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
     debug: Debug = False,
 ) -> None:
     """Run methods on scenarios and print a table.
 
-    What is there already is not computed again. An experiment also says whether what it expects was found; flags go
-    before what its file says. Exit code 0: all is well, 2: bad input, 3: a run failed.
+    Runs whose records exist are not computed again. After an experiment it is also said whether the results are as
+    expected. Command-line options take precedence over the file; if one changes the experiment, its expectations are
+    not evaluated. Exit code 0: all is well, 2: bad input, 3: a run failed.
+
+    Example: nica-bench run -s gauss-2of10 -m gin -m pca --conditions 3 --seeds 0:20
     """
-    wanted, extra = _experiment(experiment, scenario), dotted_parameters(parameter or [])
-    if wanted is None:
-        texts, names = scenario or [], method or [name for name, m in method_types().items() if m.default]
-    else:
-        texts = [without(text, given) for text in wanted.scenarios]
-        names = method or [without(text, extra.get(parse_name(text)[0], ())) for text in wanted.methods]
-    scenarios = list(dict.fromkeys(scenario_with(text, given) for text in texts))
-    methods = _methods(names, extra)
-    if wanted is None and not method:
-        methods = fitting(methods, scenarios)
-    files = [*map(method_file, names), *map(scenario_file, texts)]
-    modules = tuple(dict.fromkeys(str(path) for path in files if path))
-    check_device_name(device)
-    listed = seeds or (wanted.seeds if wanted else None)
-    numbers, again = None if listed is None else parse_seeds(listed), parse_statuses(retry)
-    store = Store.preview(out_folder) if dry_run else Store.open(out_folder)
-    plan = make_plan(scenarios, methods, numbers, training_seeds, store, retry=again, force=force)
+    if (experiment is None) == (not what.scenario):
+        got = "neither" if experiment is None else "both"
+        raise UsageError(f"run takes --scenario (-s) or --experiment, got {got}")
+    file = GridFile() if experiment is None else open_grid_file(experiment)
+    settings = how.settings().over(file.settings)
+    wanted = read_experiment(file)
+    grid = resolve(what.request(given), file.request, None if yes else MANY_RUNS)
+    folder, again = settings.out or Path("results"), parse_statuses(settings.retry)
+    store = Store.preview(folder) if dry_run else Store.open(folder)
+    plan = make_plan(grid, store, retry=again, force=bool(settings.force))
     _announce(plan)
     if dry_run:
         return
     session = context.find_object(Session)
-    with _stoppable(plan), reporting(len(plan.pending), len(scenarios), err) as reporter:
+    with stoppable(lambda interrupted: _kept(plan)), reporting(len(plan.pending), len(grid.scenarios), err) as reporter:
         records = execute(
             plan,
-            device=device,
-            jobs=jobs,
-            timeout=timeout,
-            compile=compile,
+            device=settings.device or "auto",
+            jobs=settings.jobs,
+            timeout=settings.timeout,
+            compile=bool(settings.compile),
             debug=session is not None and session.debug,
-            modules=modules,
+            modules=grid.modules,
+            metrics=settings.metric_files or (),
             reporter=reporter,
         )
-    tables = [scores_table(name, rows) for name, rows in rows_of(records, arrays=lambda r: store.arrays(r.key)).items()]
-    verdicts = judge(wanted, records) if wanted else []
-    if json_:
-        shown = json.loads(render(tables, "json"))
-        typer.echo(json.dumps(shown | {"experiment": verdicts_json(wanted, verdicts)} if wanted else shown, indent=2))
-    else:
-        for each in tables:
-            out.print(terminal_table(each, out.width))
-        if wanted:
-            tell(verdict_lines(wanted, verdicts))
-    failed = tell_failures(records)
-    typer.echo(f"{counted(len(records), 'record')} in {store.runs}", err=json_)
+    failed = show_outcome(store, records, metrics=file.metrics, experiment=wanted, json_=json_)
     for line in _draw(plan, records) if figures else ():
         typer.echo(line, err=json_)
     if failed:
@@ -174,86 +103,17 @@ def _draw(plan: Plan, records: Sequence[Record]) -> Iterator[str]:
             yield f"figures in {folder}"
 
 
-def _experiment(name: str | None, scenario: Sequence[str] | None) -> Experiment | None:
-    """The experiment that was asked for; None where scenarios were."""
-    if (name is None) == (not scenario):
-        got = "neither" if name is None else "both"
-        raise UsageError(f"run takes --scenario (-s) or --experiment, got {got}")
-    return None if name is None else make_experiment(name)
-
-
-def _methods(names: Sequence[str], extra: Mapping[str, Mapping[str, str]]) -> list[Method]:
-    """The methods, each once, with their parameters from -p."""
-    methods = list(dict.fromkeys(make_method(name, extra) for name in names))
-    check_names(methods, extra, "-p ")
-    return methods
-
-
-def dotted_parameters(texts: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Parameters by method and name from `method.parameter=value`, as -p takes it. Raises UsageError."""
-    found: dict[str, dict[str, str]] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        owner, dot, key = name.partition(".")
-        if not (equals and dot):
-            raise UsageError(f"-p is written method.parameter=value, got '{text}'")
-        if key in found.setdefault(owner, {}):
-            raise UsageError(f"-p {owner}.{key} is given twice")
-        found[owner][key] = value
-    return found
-
-
 def _announce(plan: Plan) -> None:
-    """What was found broken, and one line a (scenario, method) of what will be done."""
-    for path, reason in plan.broken.items():
-        say(f"broken record {path}: {reason}; it is computed again where it is asked for")
-    waiting = set(plan.pending)
-    skipped = dict(plan.skipped)
-    for s in dict.fromkeys(c.scenario for c in plan.runs):
-        for warning in s.warnings():
-            say(f"note: {s.label}: {warning}")
-        for m in dict.fromkeys(c.method for c in plan.runs):
-            mine = [c for c in plan.runs if c.scenario == s and c.method == m]
-            todo = sum(c in waiting for c in mine)
-            left = [skipped[c] for c in mine if c in skipped]
-            why = f", {len(left)} skipped: {left[0]}" if left else ""
-            failed = sum(c in plan.failed for c in mine)
-            there = len(mine) - todo - len(left) - failed
-            again = f", {failed} failed before (--retry failed takes them again)" if failed else ""
-            say(f"{s.label}  {m.label}: {runs_text(len(mine))}, {there} there{again}, {todo} to run{why}")
+    """Say what was found, and what will be done, a line per scenario and method."""
+    for note in plan.notes():
+        say(note)
+    for (scenario, method), counts in plan.counts().items():
+        why = f"; skipped: {counts.why}" if counts.why else ""
+        there = f"{runs_text(counts.runs)}, {counts.text('there')}, {counts.pending} to run{why}"
+        say(f"{scenario.label}  {method.label}: {there}")
 
 
-class _Stopped(BaseException):
-    """SIGTERM arrived."""
-
-
-def _on_term(number: int, frame: FrameType | None) -> None:
-    raise _Stopped
-
-
-@contextlib.contextmanager
-def _stoppable(plan: Plan) -> Iterator[None]:
-    """On Ctrl-C and SIGTERM: say what is kept, and exit as a shell expects."""
-    before = signal.signal(signal.SIGTERM, _on_term)
-    try:
-        yield
-    except (KeyboardInterrupt, _Stopped) as stop:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the message is not to be cut short by a second one
-        keys = {c.spec.key for c in plan.runs}
-        there = len(plan.store.scan(keys).records)
-        say(f"stopped: {there} of {runs_text(len(keys))} are kept; the same command goes on from there")
-        raise typer.Exit(130 if isinstance(stop, KeyboardInterrupt) else 143) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def tell_failures(records: Sequence[Record]) -> bool:
-    """A line for each way in which runs failed; whether any did."""
-    ways: dict[tuple[str, ...], list[int]] = {}
-    for r in records:
-        if r.status not in (Status.OK, Status.SKIPPED):
-            way = (r.status.value, r.spec.method_label, r.spec.scenario_label, r.message)
-            ways.setdefault(way, []).append(r.spec.seed)
-    for (status, method, scenario, message), seeds in ways.items():
-        say(f"{status}: {method} on {scenario}, {runs_text(len(seeds))} (seeds {seeds_text(seeds)}): {message}")
-    return bool(ways)
+def _kept(plan: Plan) -> str:
+    keys = {run.spec.key for run in plan.runs}
+    there = len(plan.store.scan(keys).records)
+    return f"stopped: {there} of {runs_text(len(keys))} are kept; the same command resumes"

@@ -1,4 +1,4 @@
-"""`nica-bench status` and `cancel`, and waiting for the jobs of a sweep."""
+"""`nica-bench status` and `cancel`, and the wait for the jobs of a sweep."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import json
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -20,20 +21,23 @@ from nica_bench.records.store import Store
 if TYPE_CHECKING:
     from nica_bench.sweep import Sweep, Tally
 
-__all__ = ["cancel", "clock", "status", "wait", "watching"]
+__all__ = ["cancel", "clock", "status", "stoppable", "wait", "watching"]
 
 _LINE_SECONDS = 10.0
 
-SweptOut = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder that a sweep writes into.")]
+SweptOut = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder of a sweep, e.g. results.")]
 
 
 def status(
     out_folder: SweptOut = Path("results"),
     json_: Json = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it again every ten seconds until all is done.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Repeat every ten seconds until all runs are done.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Show how far a sweep is: runs done, running, pending and failed, by method and scenario."""
+    """Show the state of a sweep: runs done, running, pending, not run and failed, by method and scenario.
+
+    Example: nica-bench status --out results --watch
+    """
     from nica_bench.sweep import CLUSTERS, overview
 
     store = Store.open(out_folder, create=False)
@@ -47,20 +51,20 @@ def status(
             more = {"answered": seen.answered, "held": seen.held, "submitter": seen.submitter}
             typer.echo(json.dumps({**shown, **more}, indent=2))
             return
-        rows = [["scenario", "method", "cells", *_COUNTS[1:], "failed"]]
+        rows = [["scenario", "method", "runs", *_COUNTS[1:], "failed"]]
         for line in seen.lines:
             counts = [str(getattr(line, name)) for name in _COUNTS]
             rows.append([line.scenario, line.method, *counts, _failures(line.failed)])
         rows.append(["all", "", *(str(total[name]) for name in _COUNTS), _failures(failed)])
         listing(rows)
         if not seen.answered:
-            say("the cluster does not answer: what runs is not known")
+            say("the cluster does not answer, so the running jobs are unknown")
         if seen.held:
             say(_held(seen.held))
         if seen.seconds_left is not None:
-            say(f"ETA {clock(seen.seconds_left)} at the pace so far")
+            say(f"ETA {clock(seen.seconds_left)} at the present rate")
         if seen.submitter is not None:
-            say(f"{seen.submitter['user']} watches it (process {seen.submitter['pid']} on {seen.submitter['host']})")
+            say(f"{seen.submitter['user']} waits for it (process {seen.submitter['pid']} on {seen.submitter['host']})")
         if not watch or not total["running"] + total["pending"]:
             return
         time.sleep(10)
@@ -70,7 +74,10 @@ _COUNTS = ("total", "done", "running", "pending", "missing")
 
 
 def cancel(out_folder: SweptOut = Path("results"), debug: Debug = False) -> None:
-    """Cancel the jobs that sweeps into a folder have started, and no others; what is finished is kept."""
+    """Cancel the jobs of the sweeps into a folder, and no others; finished runs are kept.
+
+    Example: nica-bench cancel --out results
+    """
     from nica_bench.sweep import Journal, Sweep
     from nica_bench.sweep import cancel as cancel_jobs
 
@@ -83,7 +90,7 @@ def cancel(out_folder: SweptOut = Path("results"), debug: Debug = False) -> None
         say(f"cancelled: {counted(jobs, 'job')} of {counted(len(stopped), 'array')} ({numbers})")
     else:
         say(f"no jobs of a sweep into {out_folder} are running or waiting")
-    if journal.open_arrays() and journal.submitter() is None:  # else whoever watches gathers
+    if journal.open_arrays() and journal.submitter() is None:  # otherwise the waiting process collects the results
         with journal.submitting():
             sweeper = Sweep(store, say, 2.0)
             sweeper.attach()
@@ -92,7 +99,7 @@ def cancel(out_folder: SweptOut = Path("results"), debug: Debug = False) -> None
 
 
 def wait(sweeper: Sweep) -> None:
-    """Wait for all jobs, with a line now and then."""
+    """Wait for all jobs, and print their state at intervals."""
     before: Tally | None = None
     shown = begun = time.monotonic()
     first: int | None = None
@@ -104,47 +111,60 @@ def wait(sweeper: Sweep) -> None:
             if tally.done > first and tally.done < tally.total:
                 eta = f", ETA {clock((now - begun) / (tally.done - first) * (tally.total - tally.done))}"
             failed = f", {tally.failed} failed" if tally.failed else ""
-            say(f"  {tally.done}/{tally.total} runs{failed}; jobs: {tally.running} run, {tally.pending} wait{eta}")
+            say(
+                f"  {tally.done}/{tally.total} runs{failed}; jobs: {tally.running} running, {tally.pending} "
+                f"pending{eta}"
+            )
             if tally.held and (before is None or tally.held != before.held):
                 say(f"  {_held(tally.held)}")
             shown, before = now, tally
 
 
-@contextlib.contextmanager
-def watching(store: Store) -> Iterator[None]:
-    """Be the only one at work in a folder; on Ctrl-C and SIGTERM say what goes on, and exit as a shell expects."""
-    from nica_bench.sweep import Journal
+class _Stopped(BaseException):
+    """SIGTERM was received."""
 
-    journal = Journal(store.folder)
+
+@contextlib.contextmanager
+def stoppable(said: Callable[[bool], str]) -> Iterator[None]:
+    """On Ctrl-C and SIGTERM print a message, and exit as a shell expects.
+
+    Args:
+        said: the function that returns the message; its argument is whether the signal was Ctrl-C.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise _Stopped
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
-        with journal.submitting():
-            yield
+        yield
     except (KeyboardInterrupt, _Stopped) as stopped:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        local = all(array.cluster != "slurm" for array in journal.open_arrays())
-        if local and isinstance(stopped, KeyboardInterrupt):  # which a terminal sends to them too
-            say("stopped: what is finished is kept; the same command goes on from there")
-        else:
-            say(
-                "stopped watching: jobs that were submitted go on and keep what they finish; the same command waits "
-                f"for them again, `nica-bench cancel --out {store.folder}` ends them"
-            )
-        raise typer.Exit(130 if isinstance(stopped, KeyboardInterrupt) else 143) from None
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the message
+        interrupted = isinstance(stopped, KeyboardInterrupt)
+        say(said(interrupted))
+        raise typer.Exit(130 if interrupted else 143) from None
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-class _Stopped(BaseException):
-    """SIGTERM arrived."""
+def watching(folder: Path) -> AbstractContextManager[None]:
+    """On Ctrl-C and SIGTERM say which jobs of a sweep into a folder continue, and exit as a shell expects."""
+    from nica_bench.sweep import Journal
+
+    def said(interrupted: bool) -> str:
+        local = all(array.cluster != "slurm" for array in Journal(folder).open_arrays())
+        if local and interrupted:  # a terminal sends Ctrl-C to local jobs too
+            return "stopped: finished runs are kept; the same command resumes"
+        return (
+            "stopped waiting: submitted jobs continue and keep their finished runs; the same command waits for them "
+            f"again, `nica-bench cancel --out {folder}` cancels them"
+        )
+
+    return stoppable(said)
 
 
 def _held(reasons: Sequence[str]) -> str:
-    return f"jobs wait, and not for their turn alone: the cluster says {', '.join(reasons)}"
+    return f"jobs are held by the cluster: {', '.join(reasons)}"
 
 
 def _failures(counts: dict[str, int]) -> str:
@@ -152,6 +172,6 @@ def _failures(counts: dict[str, int]) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds, with hours where there are some: `1:02:03`."""
+    """Return minutes and seconds, with hours if there are any: `1:02:03`."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nica_bench.running.plan import parse_seeds
+from nica_bench.running.grid import Grid
 
 __all__ = ["STATISTICS", "Expectation", "Experiment", "Seen"]
 
@@ -57,7 +57,7 @@ class Experiment:
     Args:
         name: its name on the command line.
         title, source, question: for people; the source is a figure, table or section.
-        scenarios, methods, seeds: the grid, as texts of the command line.
+        grid: the scenarios, methods and seeds.
         expectations: at least one, in the order of the scenarios.
         contradicts: how what is found here contradicts the source; empty where it does not.
         seen: what a run gave, or None.
@@ -67,14 +67,7 @@ class Experiment:
     title: str
     source: str
     question: str
-    scenarios: tuple[str, ...]
-    methods: tuple[str, ...]
-    seeds: str
+    grid: Grid
     expectations: tuple[Expectation, ...]
     contradicts: str = ""
     seen: Seen | None = None
-
-    @property
-    def data_seeds(self) -> list[int]:
-        """Seeds of the datasets."""
-        return parse_seeds(self.seeds)

@@ -51,15 +51,15 @@ class Verdict:
 def judge(experiment: Experiment, records: Iterable[Record]) -> list[Verdict]:
     """Hold records against what an experiment expects.
 
-    An expectation is judged where the records of its method on its scenario are of exactly the experiment's seeds, with
-    one initialisation. As in every table, a failed run scores the baseline and is no success.
+    An expectation is judged where the records of its method on its scenario have exactly the data seeds and training
+    seeds of the experiment. As in every table, a failed run scores the baseline and is no success.
 
     Args:
         experiment: what is expected.
         records: of a run, no key twice.
 
     Returns:
-        One verdict an expectation, in their order.
+        One verdict per expectation, in their order.
     """
     found = {(block.scenario, s.method): (block, s) for block in blocks_of(records)[0] for s in block.series}
     known = quantities()
@@ -71,7 +71,7 @@ def judge(experiment: Experiment, records: Iterable[Record]) -> list[Verdict]:
             continue
         block, series = found[e.scenario, e.method]
         measured = _measured(e, block.outcomes(series, known[e.quantity]))
-        reason = _difference(experiment, series)
+        reason = _difference(experiment, series, e.scenario)
         if not reason and measured is None:
             reason = f"no dataset has {e.quantity}"
         verdicts.append(Verdict(e, measured, reason))
@@ -90,11 +90,13 @@ def summary(verdicts: Sequence[Verdict]) -> str:
     return (NOT_AS_EXPECTED if wrong else AS_EXPECTED) + (f" ({more})" if more else "")
 
 
-def _difference(experiment: Experiment, series: Series) -> str:
+def _difference(experiment: Experiment, series: Series, scenario: str) -> str:
     """Why a series is not that of the experiment; empty where it is."""
-    if {seed for seed, _ in series.records} != set(experiment.data_seeds):
+    [asked] = (s for s in experiment.grid.scenarios if s.label == scenario)
+    seeds, trainings = experiment.grid.seeds_of(asked)
+    if {seed for seed, _ in series.records} != set(seeds):
         return "other seeds"
-    return "" if series.training_seeds == [0] else "other initialisations"
+    return "" if series.training_seeds == list(range(trainings)) else "other training seeds"
 
 
 def _measured(e: Expectation, outcomes: Outcomes) -> Estimate | None:

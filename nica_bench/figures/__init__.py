@@ -1,4 +1,4 @@
-"""Figures of records. matplotlib and seaborn are imported when one is drawn: they take seconds."""
+"""Figures of records. matplotlib and seaborn are imported when one is drawn, since they take seconds."""
 
 from typing import TYPE_CHECKING, Any
 

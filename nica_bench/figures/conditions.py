@@ -1,4 +1,4 @@
-"""Scores against what makes a problem hard: the mixing, the number of points and of conditions."""
+"""Figures of scores against the difficulty of the mixing, the number of points and the number of conditions."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from nica_bench.stats import Block, Series, median_interval
 
 __all__ = ["draw_difficulty", "draw_samples"]
 
-# label of the axis, and whether 1 - the measure is on it, so that more is harder everywhere
+# label of the axis, and whether it shows 1 - the measure, so that larger values are always harder
 _MEASURES = {
-    "linear_r": ("1 - r of the linear oracle (0 = linear mixing)", True),
-    "log_det_sd": ("sd of log|det J| (0 = volume preserving)", False),
+    "linear_r": ("1 - r of linear regression (0 = linear mixing)", True),
+    "log_det_sd": ("std of log|det J| (0 = volume-preserving)", False),
     "raw_best": ("1 - best |r| of the raw coordinates", True),
 }
-# A code this much smaller than the largest is a zero with rounding noise, as of class means that span fewer axes.
+# A code below this share of the largest one is zero up to rounding noise.
 _NOTHING = 1e-6
 _SWEPT = {"samples": "training points", "conditions": "number of conditions"}
 
 
 def draw_difficulty(request: Request) -> Drawing:
-    """A point a dataset: its score against how nonlinear its mixing is, by several measures; methods, not baselines."""
+    """Draw the score of each method on each dataset against several measures of the nonlinearity of the mixing."""
     wanted = request.quantity
     measures = [m for m in _MEASURES if any(r.difficulty.get(m) is not None for r in request.collection.records)]
     if not measures:
-        raise UsageError("no record says how hard its dataset is (field 'difficulty')")
+        raise UsageError("no record has measures of difficulty (field 'difficulty')")
     figure, grid = panels(len(measures), columns=3, width=3.3, height=3.3, sharey=True)
     drawn: list[Record] = []
     methods: dict[str, None] = {}
@@ -69,12 +69,14 @@ def draw_difficulty(request: Request) -> Drawing:
         raise UsageError(f"no finished record has both {wanted.name} and a difficulty")
     lost = sum(r.status is not Status.OK and r.kind == "method" for r in request.collection.records)
     if lost:
-        request.notes.append(f"{lost} runs failed; their datasets' difficulty was not recorded, so they are not drawn")
+        request.notes.append(
+            f"{lost} runs failed and are not drawn, since their records have no measures of difficulty"
+        )
     grid[0].set_ylabel(label_of(wanted))
     _legend(figure, request, methods)
     alt = (
-        f"{wanted.name} of every dataset against measures of how nonlinear its mixing is, with the running median. "
-        f"Rank correlation with 1 - r of the linear oracle: {', '.join(trends) or 'too few datasets'}."
+        f"{wanted.name} of every dataset against measures of the nonlinearity of its mixing, with the running median. "
+        f"Rank correlation with 1 - r of linear regression: {', '.join(trends) or 'too few datasets'}."
     )
     return Drawing(figure, alt, drawn)
 
@@ -89,7 +91,7 @@ def _legend(figure: Figure, request: Request, methods: Iterable[str]) -> None:
 
 
 def _trend(axes: Axes, x: Any, y: Any, colour: str, dashes: Any) -> None:
-    """Medians of thirds (or quarters) of the points: robust, and honest about how few there are."""
+    """Draw the medians of thirds of the points, or of quarters if there are 24 or more."""
     parts = 4 if len(x) >= 24 else 3
     if len(x) < 3 * parts:
         return
@@ -104,12 +106,12 @@ def _rank_correlation(x: Any, y: Any) -> float:
 
 
 def draw_samples(request: Request) -> Drawing:
-    """Score, and how far the spectrum falls behind the true n, against the number of points and of conditions."""
+    """Draw the score and the gap of the spectrum after n against the number of points and the number of conditions."""
     wanted = request.quantity
     sweeps = {name: sweep for name in _SWEPT if (sweep := _sweep(request, name)) is not None}
     if not sweeps:
         raise UsageError(
-            "nothing varies: run one scenario with several --samples or --conditions, all else equal, into one folder"
+            "no parameter varies: run one scenario with several --samples or --conditions, other parameters equal"
         )
     figure, grid = panels(2 * len(sweeps), columns=len(sweeps), rows=2, width=4.0, height=2.7, sharex="col")
     methods: dict[str, None] = {}
@@ -119,7 +121,7 @@ def draw_samples(request: Request) -> Drawing:
         values = sorted(blocks)
         labels = dict.fromkeys(s.method for b in blocks.values() for s in b.series if not s.oracle)
         for i, method in enumerate(sorted(labels)):
-            # A little to the side, so that intervals of several methods can be told apart.
+            # Shifted a little, so that the intervals of several methods do not overlap.
             shift = (values[-1] / values[0]) ** (0.012 * (i - (len(labels) - 1) / 2))
             at: list[tuple[float, Block, Series]] = [
                 (value * shift, blocks[value], s)
@@ -152,7 +154,7 @@ def draw_samples(request: Request) -> Drawing:
 
 
 def _sweep(request: Request, name: str) -> Mapping[float, Block] | None:
-    """Scenarios that differ in one parameter only, by its value: the largest such family; a note tells of others."""
+    """Return the largest group of scenarios that differ in one parameter only, by its value; a note names the rest."""
     families: dict[str, dict[float, Block]] = {}
     for block in request.blocks:
         parameters = dict(block.spec.scenario_parameters)
@@ -166,7 +168,7 @@ def _sweep(request: Request, name: str) -> Mapping[float, Block] | None:
     most = max(swept, key=len)
     if len(swept) > 1:
         first = next(iter(most.values())).scenario
-        request.notes.append(f"{len(swept)} families of scenarios differ in {name}; the one of {first} is drawn")
+        request.notes.append(f"{len(swept)} groups of scenarios differ in {name} only; that of {first} is drawn")
     return most
 
 
@@ -188,7 +190,7 @@ def _curve(
 def _gaps(
     axes: Axes, at: list[tuple[float, Block, Series]], request: Request, colour: str, marker: str, line: Any
 ) -> None:
-    """sigma_n / sigma_{n+1} of the method's own ranking; only where it was not told n and has more codes than that."""
+    """Draw sigma_n / sigma_{n+1} of the method's own ranking, if it is not given n and has more than n codes."""
     xs, medians = [], []
     for x, block, series in at:
         n = block.n_latents

@@ -1,4 +1,4 @@
-"""A fit on images that is there again, from its record and its weights: what figures of images are drawn with."""
+"""A fitted model of images, restored from its record and weights, for figures of images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nica_bench.metrics import top_codes
 from nica_bench.program import Program
 from nica_bench.records.collection import Collection
 from nica_bench.records.record import Record, Status
-from nica_bench.registry import make_method, make_scenario
+from nica_bench.registry import data_file, make_method, make_scenario, method_file, scenario_file
 from nica_bench.stats import Block
 
 __all__ = ["ImageModel", "fits_to_draw", "image_model"]
@@ -25,24 +25,24 @@ _ARRAYS = ("importance", "class_means", "class_sds", "example_x", "example_u")
 
 @dataclass(frozen=True)
 class ImageModel:
-    """A trained model of images, with what is known of its codes.
+    """A trained model of images with the moments of its codes.
 
     Args:
-        record: of the fit.
-        side: height and width of the images.
+        record: the record of the fit.
+        side: the height and width of the images.
         order: the codes by the method's own ranking, the most important first, shape (m,).
-        means, sds: of every code in every class, shape (K, m) each.
+        means, stds: mean and std of every code in every class, shape (K, m) each.
         x, u: some test images (E, D) and their classes (E,), class by class.
-        encode: from images (N, D) and their classes (N,) to codes (N, m).
-        decode: from codes (N, m) to images (N, D), not cut to [0, 1].
-        program: gives `decode` as plain operations; None, or UsageError, where it has no such form.
+        encode: the function from images (N, D) and their classes (N,) to codes (N, m).
+        decode: the function from codes (N, m) to images (N, D), not clipped to [0, 1].
+        program: the function that returns `decode` as plain operations; None, or UsageError, if it has no such form.
     """
 
     record: Record
     side: int
     order: NDArray[np.intp]
     means: NDArray[np.float32]
-    sds: NDArray[np.float32]
+    stds: NDArray[np.float32]
     x: NDArray[np.float32]
     u: NDArray[np.int64]
     encode: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
@@ -51,11 +51,11 @@ class ImageModel:
 
     @property
     def classes(self) -> int:
-        """K."""
+        """The number of classes K."""
         return len(self.means)
 
     def images(self, codes: NDArray[Any]) -> NDArray[np.float32]:
-        """Codes (..., m) as images (..., side, side)."""
+        """Return the images (..., side, side) of codes (..., m)."""
         flat = self.decode(codes.reshape(-1, codes.shape[-1]).astype(np.float32))
         return flat.reshape(*codes.shape[:-1], self.side, self.side)
 
@@ -74,7 +74,10 @@ def image_model(collection: Collection, record: Record) -> ImageModel:
     weights, arrays = collection.weights(record), collection.arrays(record)
     missing = [name for name in _ARRAYS if name not in arrays]
     if missing:
-        raise UsageError(f"the record {spec.short} is of no fit on images: it has no {' and no '.join(missing)}")
+        raise UsageError(f"the record {spec.short} is not a fit on images: it has no {' and no '.join(missing)}")
+    for label in (spec.scenario_label, spec.method_label):
+        if method_file(label) is not None or scenario_file(label) is not None or data_file(label) is not None:
+            raise UsageError(f"'{label}' is a file, and no file is imported because a record names it")
     scenario, method = make_scenario(spec.scenario_label), make_method(spec.method_label)
     if (scenario.version, method.version) != (spec.scenario_version, spec.method_version):
         raise UsageError(
@@ -83,7 +86,7 @@ def image_model(collection: Collection, record: Record) -> ImageModel:
         )
     codec = method.restore(weights, scenario)
     if codec is None or codec.decode is None or scenario.image_shape is None:
-        raise UsageError(f"{method.label} on {scenario.label} leads from no codes back to images")
+        raise UsageError(f"{method.label} on {scenario.label} has no decoder from codes to images")
     if scenario.image_shape != (1, scenario.image_shape[1], scenario.image_shape[1]):
         raise UsageError(f"{scenario.label}: expected square images of one channel, got {scenario.image_shape}")
     importance = arrays["importance"]
@@ -102,32 +105,31 @@ def image_model(collection: Collection, record: Record) -> ImageModel:
 
 
 def fits_to_draw(block: Block, arrays: Callable[[Record], Mapping[str, NDArray[Any]]]) -> list[Record]:
-    """The fit of each method that stands for it where images are drawn, in the order of preference.
+    """Return one fit of each method whose records hold class moments, in the order of preference for figures.
 
-    It is the first dataset's first initialisation that finished, of methods whose records hold class moments. Methods
-    that rank codes by their own sd within classes, as volume preserving flows do, come first; among these and among the
-    others the order is that of their bits, lowest first.
+    The fit is the first finished one by data seed and training seed. Methods that rank codes by their within-class std,
+    as volume-preserving flows do, come first; among these and among the others the fewest bits come first.
 
     Args:
         block: the records of one scenario.
-        arrays: of a record by name, none where they cannot be read.
+        arrays: the function that returns the arrays of a record, none if they cannot be read.
     """
     found = []
     for series in block.series:
         ok = [r for _, r in sorted(series.records.items()) if r.status is Status.OK and _has_moments(r)]
         if ok:
             bits = [v for r in ok if (v := r.scores.get("bits")) is not None]
-            ranked_by_sd = _ranks_by_sd(arrays(ok[0]))
-            found.append((not ranked_by_sd, float(np.median(bits)) if bits else math.inf, series.method, ok[0]))
+            ranked_by_std = _ranks_by_std(arrays(ok[0]))
+            found.append((not ranked_by_std, float(np.median(bits)) if bits else math.inf, series.method, ok[0]))
     return [record for *_, record in sorted(found, key=lambda entry: entry[:3])]
 
 
 def _has_moments(record: Record) -> bool:
-    return {"class_means", "example_x"} <= set((record.arrays or {}).get("names", ()))
+    return {"class_means", "example_x"} <= record.array_names
 
 
-def _ranks_by_sd(arrays: Mapping[str, NDArray[Any]]) -> bool:
-    """Whether the method's own ranking is the sd of its codes within classes."""
+def _ranks_by_std(arrays: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether the method's own ranking is the within-class std of its codes."""
     return "ranking_within_class_sd" in arrays and np.array_equal(
         arrays["importance"], arrays["ranking_within_class_sd"]
     )

@@ -1,4 +1,4 @@
-"""Images that a trained model makes of its codes: traversals, samples, style transfer and reconstructions."""
+"""Images that a trained model decodes from codes: traversals, samples, style transfer and reconstructions."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ __all__ = ["LEADING", "TEMPERATURE", "chosen_model", "draw_reconstructions", "dr
 __all__ += ["draw_traversals"]
 
 LEADING = 8
-"""Codes whose traversals are drawn where none is asked for."""
+"""The number of leading codes whose traversals are drawn by default."""
 
 TEMPERATURE = 0.8
 """The reduced temperature (paper, Figure 9)."""
 
 KEPT = (1, 2, 5, 10, 22, 50)
-"""Numbers of leading codes that images are reconstructed from; all stand beside them."""
+"""The numbers of leading codes that images are reconstructed from, beside all codes."""
 
 MOST = 64
-"""Codes whose traversals have room in one figure."""
+"""The largest number of codes in one figure of traversals."""
 
 _SAMPLES = 10
 _IN_A_ROW = 4
 
 
 def draw_traversals(request: Request) -> Drawing:
-    """Each leading code from -2 to +2 sd in each class, the others at their class mean; where it acts at the right."""
+    """Draw each code varied from -2 to +2 std in each class, other codes at the class mean, and the changed pixels."""
     model, name = chosen_model(request)
     m = len(model.order)
     ranks = request.ranks or tuple(range(1, min(LEADING, m) + 1))
@@ -51,25 +51,25 @@ def draw_traversals(request: Request) -> Drawing:
         first = i % in_a_row == 0
         if first:
             blocks.append([])
-        title = f"code {rank} (sd {_within(model, rank - 1):.2g})"
+        title = f"code {rank} (std {_within(model, rank - 1):.2g})"
         images = model.images(moved(model, rank - 1, STEPS))
         blocks[-1].append(Tiles(images, title, labels if first else (), steps))
         blocks[-1].append(Tiles(heat(model, rank - 1)[:, None], "", (), ("|Δ|",), heat=True, close=True))
     what = f"code {ranks[0]}" if len(ranks) == 1 else f"{len(ranks)} codes by rank"
-    heading = f"{name}: {what}, -2 to +2 sd in each class\n|Δ|: pixel difference between -1 and +1 sd"
+    heading = f"{name}: {what}, -2 to +2 std in each class\n|Δ|: pixel difference between -1 and +1 std"
     figure = sheet(blocks, heading=heading, side=72 if len(ranks) == 1 else 44)
     strongest = [labels[int(heat(model, rank - 1).sum((1, 2)).argmax())] for rank in ranks]
     said = "; ".join(f"code {r} changes class {c} most" for r, c in zip(ranks, strongest, strict=True))
     alt = (
-        f"Images that {name} makes as one code runs from -2 to +2 standard deviations over the columns, a row a class, "
-        f"the other codes at their class mean; at the right a heat map of the pixels that differ between -1 and +1 "
-        f"standard deviation. {said}."
+        f"Images that {name} decodes as one code varies from -2 to +2 standard deviations over the columns, one row "
+        f"per class, the other codes at their class mean; at the right a heat map of the pixel difference between -1 "
+        f"and +1 standard deviation. {said}."
     )
     return Drawing(figure, alt, [model.record])
 
 
 def draw_temperature(request: Request) -> Drawing:
-    """Samples of every class, at full temperature, and at .8 with the leading codes alone; a row one whitened code."""
+    """Draw samples of every class at full temperature and, from the leading codes alone, at temperature .8."""
     model, name = chosen_model(request)
     m, scores = len(model.order), model.record.scores
     knee = scores.get("knee")
@@ -82,24 +82,26 @@ def draw_temperature(request: Request) -> Drawing:
     else:
         leading = f"the leading {kept} codes"
         request.notes.append(
-            f"reduced temperature: the leading {kept} of {m} codes are sampled, its knee (by all rules "
+            f"reduced temperature: the leading {kept} of {m} codes are sampled, by the knee (by all rules "
             f"{scores.get('knee_low', kept):.0f} to {scores.get('knee_high', kept):.0f}); the others are at their mean"
         )
     full = Tiles(model.images(sampled(model, standard, m, 1.0)), "full temperature, all codes", (), labels)
     reduced = Tiles(
         model.images(sampled(model, standard, kept, TEMPERATURE)), f"T = {TEMPERATURE}, {leading}", (), labels
     )
-    figure = sheet([[full, reduced]], heading=f"{name}: samples, a row one whitened code, a column a class", side=56)
+    figure = sheet(
+        [[full, reduced]], heading=f"{name}: samples, one whitened code per row, one class per column", side=56
+    )
     alt = (
-        f"Samples of {name}: a row is one whitened code under every class' moments, a column a class. Left: full "
-        f"temperature, all {m} codes sampled. Right: temperature {TEMPERATURE}, {leading} sampled and the others at "
-        "their class mean, which takes the noise away."
+        f"Samples of {name}: each row is one whitened code with the moments of every class, one class per column. "
+        f"Left: full temperature, all {m} codes sampled. Right: temperature {TEMPERATURE}, {leading} sampled and the "
+        "others at their class mean, which removes the noise."
     )
     return Drawing(figure, alt, [model.record])
 
 
 def draw_style(request: Request) -> Drawing:
-    """Real test images, and the same whitened codes under every class' moments: one style, all classes."""
+    """Draw test images, and images of their whitened codes with the moments of every class: one style, all classes."""
     model, name = chosen_model(request)
     x, u = examples(model)
     original = x.reshape(-1, 1, model.side, model.side)
@@ -110,14 +112,14 @@ def draw_style(request: Request) -> Drawing:
     ]
     figure = sheet([blocks], heading=f"{name}: style of test images", side=56)
     alt = (
-        f"Style transfer by {name}: at the left a test image of each class, beside it the image's whitened code under "
-        "the mean and standard deviation of every class, a column a class. On the diagonal the image comes back."
+        f"Style transfer by {name}: at the left a test image of each class, beside it the image's whitened code with "
+        "the mean and standard deviation of every class, one column per class. The diagonal reconstructs the image."
     )
     return Drawing(figure, alt, [model.record])
 
 
 def draw_reconstructions(request: Request) -> Drawing:
-    """Test images from their leading codes alone, from 1 to all; the others at their mean over all classes."""
+    """Draw reconstructions of test images from 1 to all leading codes; other codes are at the mean over all classes."""
     model, name = chosen_model(request)
     x, u = examples(model)
     m = len(model.order)
@@ -135,33 +137,30 @@ def draw_reconstructions(request: Request) -> Drawing:
     )
     said = ", ".join(f"{error:.3f} from {row}" for error, row in zip(errors, rows, strict=True))
     alt = (
-        f"Test images, a column each, and what {name} makes of their leading codes alone, a row a number of codes, the "
-        f"others at their mean over all classes. Root mean square pixel error: {said}."
+        f"Test images, one per column, and their reconstructions by {name} from the leading codes, one number of codes "
+        f"per row, other codes at their mean over all classes. Root mean square pixel error: {said}."
     )
     return Drawing(figure, alt, [model.record])
 
 
 def chosen_model(request: Request) -> tuple[ImageModel, str]:
-    """The model that is drawn, and its name for a heading: of `fits_to_draw` on the first scenario of images, the first
-    whose codes lead back to images.
+    """Return the model that is drawn and its name: the first of `fits_to_draw` with a decoder, on the first scenario.
 
     Raises:
         UsageError: if there is none.
     """
     blocks = [block for block in request.blocks if fits_to_draw(block, request.arrays)]
     if not blocks:
-        raise UsageError(
-            "these records hold no model of images; `nica-bench run` of digits, mnist or emnist makes some"
-        )
+        raise UsageError("these records hold no model of images; `nica-bench run -s digits` makes some")
     reasons: list[str] = []
     hint = ""
     for record in fits_to_draw(blocks[0], request.arrays):
         method = record.spec.method_label
         try:
             model = image_model(request.collection, record)
-        except StoreError as error:  # it should be there
+        except StoreError as error:  # the weights should be there
             reasons.append(f"{method}: {error}")
-            hint = "; weights lie in the folder that `nica-bench run` wrote, which --out names"
+            hint = "; weights are in the folder that `nica-bench run` wrote, which --out names"
             request.notes.append(f"{method} on {blocks[0].scenario} cannot be drawn: {error}")
         except UsageError as error:
             reasons.append(str(error))
@@ -170,23 +169,23 @@ def chosen_model(request: Request) -> tuple[ImageModel, str]:
                 raise UsageError(
                     f"{method} on {blocks[0].scenario} has no test image of a class whose moments are finite"
                 )
-            _tell(request, blocks, method, record)
+            _note_choice(request, blocks, method, record)
             return model, f"{method} on {blocks[0].scenario}"
     raise UsageError(f"no model of {blocks[0].scenario} can be drawn: {reasons[0]}{hint}")
 
 
-def _tell(request: Request, blocks: list[Block], method: str, record: Record) -> None:
-    """What else could have been drawn."""
+def _note_choice(request: Request, blocks: list[Block], method: str, record: Record) -> None:
+    """Append a note on the fit that was chosen, if there are others."""
     collection: Collection = request.collection
     if len(collection.records) > 1:
         bits = record.scores.get("bits")
-        why = "" if bits is None else f", {bits:.2f} bits a dimension"
+        why = "" if bits is None else f", {bits:.2f} bits per dimension"
         request.notes.append(
-            f"{method} on {blocks[0].scenario} is drawn{why}; seed {record.spec.seed}, initialisation "
+            f"{method} on {blocks[0].scenario} is drawn{why}; seed {record.spec.seed}, training seed "
             f"{record.spec.training_seed}; choose others with --scenario, --method and --seeds"
         )
 
 
 def _within(model: ImageModel, rank: int) -> float:
-    """Root mean square over classes of a code's standard deviation."""
-    return float(np.sqrt(np.mean(model.sds[known_classes(model), model.order[rank]] ** 2)))
+    """Return the root mean square over classes of the std of a code."""
+    return float(np.sqrt(np.mean(model.stds[known_classes(model), model.order[rank]] ** 2)))

@@ -1,4 +1,4 @@
-"""Spectra of data whose latents nobody knows, and how the number of latents moved over training."""
+"""Spectra of unlabelled data, whose true latents are unknown, and the number of latents over training."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ from nica_bench.metrics.knee import (
 from nica_bench.records.record import Record, Status
 from nica_bench.stats import Block, Series
 
-__all__ = ["draw_blind_spectrum", "draw_knee"]
+__all__ = ["draw_knee", "draw_unlabelled_spectrum"]
 
 Found: TypeAlias = list[tuple[Record, dict[str, NDArray[Any]]]]
 
 _ZOOMED = 50
-"""Leading codes in the inset."""
+"""The number of leading codes in the inset."""
 _SHADE = "#E69F00"
-# Okabe & Ito's colours again; what takes no part in the interval is grey.
+# Okabe & Ito's colours; rules outside the interval are grey.
 _RULES = dict(
     zip(("kneedle", "kneedle-log", "zhu-ghodsi", "line"), ("#0072B2", "#56B4E9", "#009E73", "#CC79A7"), strict=True)
 )
 _MARKERS = dict(zip(WIDE_RULES, "osD^vPX", strict=True))
 
 
-def draw_blind_spectrum(request: Request) -> Drawing:
-    """The spectrum on test images of every method that finds the number of latents itself (paper, Figure 3).
+def draw_unlabelled_spectrum(request: Request) -> Drawing:
+    """Draw the spectrum on test images of every method that estimates the number of latents (paper, Figure 3).
 
-    A panel a method on one logarithmic axis, a line an initialisation; the leading codes again in an inset; the knee of
-    what is drawn by the default rule, and the interval. A table's knee is of the method's own ranking, which for a
-    compressible flow is another.
+    There is one panel per method and one line per training seed, with an inset of the leading codes, the knee by the
+    default rule, and the interval of all rules. The knee of a table is that of the method's own ranking, which differs
+    from this spectrum for a compressible flow.
     """
     chosen = _with_arrays(request, "test_spectrum", lambda record: "n" not in record.side_information)
     if not chosen:
-        raise UsageError("no spectrum to draw: no record of a method that was not told n holds one of test images")
+        raise UsageError("no spectrum to draw: no record of a method that estimates n has a spectrum on test images")
     columns = min(3, max(sum(block is other for other, _, _ in chosen) for block, _, _ in chosen))
     figure, grid = panels(len(chosen), columns=columns, width=3.6, height=3.2, sharey=True)
     least, most = np.inf, 0.0
@@ -62,7 +62,7 @@ def draw_blind_spectrum(request: Request) -> Drawing:
             inset = axes.inset_axes((0.42, 0.5, 0.58, 0.5))
             inset.tick_params(labelsize=6.5)
             drawn.append((inset, _ZOOMED))
-        # On a page the inset is transparent: what is shaded in the panel must not be seen through it.
+        # On a page the inset is transparent, so the shaded interval of the panel ends below it.
         tops = (0.43 if len(drawn) > 1 else 1.0, 1.0)
         for (part, shown), top in zip(drawn, tops, strict=False):
             for _, sigma in sigmas:
@@ -80,9 +80,9 @@ def draw_blind_spectrum(request: Request) -> Drawing:
     room = 2.0 if any(axes.child_axes for axes in grid) else 1.25
     grid[0].set_ylim(max(least, most * 1e-4) / 1.25, most * room)
     for axes in grid[::columns]:
-        axes.set_ylabel("sd within a class, test images")
+        axes.set_ylabel("within-class std, test images")
     handles: list[Any] = [
-        Line2D([], [], color=INK, marker="o", linestyle="", markersize=5, label=f"knee ({WIDE_DEFAULT})"),
+        Line2D([], [], color=INK, marker="o", linestyle="", markersize=5, label=f"knee, the elbow ({WIDE_DEFAULT})"),
         Patch(color=_SHADE, alpha=0.25, label="interval of all rules"),
     ]
     if any(_published(found) is not None for _, _, found in chosen):
@@ -90,20 +90,18 @@ def draw_blind_spectrum(request: Request) -> Drawing:
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     alt = (
         "Spectra on test images: the within-class standard deviation of each method's codes in descending order on a "
-        "log axis, a line an initialisation; wide ones with their leading codes in an inset. Number of latents by the "
-        f"knee, and in brackets by all rules: {'; '.join(said)}."
+        "log axis, one line per training seed, with the leading codes of wide spectra in an inset. Number of latents "
+        f"by the knee, and in brackets by all rules: {'; '.join(said)}."
     )
     return Drawing(figure, alt, _records(chosen))
 
 
 def draw_knee(request: Request) -> Drawing:
-    """The number of latents by every rule over training, the last half shaded; a panel a method, all inits."""
+    """Draw the number of latents by every rule over training, the last half shaded, one panel per method."""
     rules = [f"history_knee_{rule}" for rule in WIDE_RULES]
     chosen = _with_arrays(request, "history_step", lambda record: True, *rules)
     if not chosen:
-        raise UsageError(
-            "no knee to follow: no record holds the spectrum of images over training, as flows of images do"
-        )
+        raise UsageError("no knee to draw: no record has spectra over training, which flows of images leave")
     figure, grid = panels(len(chosen), columns=2, width=4.4, height=3.3)
     said = []
     for axes, (block, series, found) in zip(grid, chosen, strict=True):
@@ -123,13 +121,13 @@ def draw_knee(request: Request) -> Drawing:
             axes.set_ylim(0, most * 1.05)
             axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         moved = [f"{v:.0f}" for record, _ in found if (v := record.scores.get("knee_moved")) is not None]
-        text = f"moved by {' and '.join(moved)} in the last half" if moved else "never followed"
+        text = f"moved by {' and '.join(moved)} in the last half" if moved else "without a history"
         axes.set_title(f"{series.method}: knee {text}\n{block.scenario}", loc="left", fontsize=8.5)
         axes.set_xlabel("training step")
         ends = _knees(arrays["history_spectrum"][-1] for _, arrays in found)
         said.append(f"{series.method} on {block.scenario} ends with {ends} and {text}")
     for axes in grid[::2]:
-        axes.set_ylabel("latents, by the codes' sd")
+        axes.set_ylabel("number of latents, by the codes' std")
     handles: list[Any] = [
         Line2D([], [], label=f"{rule}{_role(rule)}", marker=_MARKERS[rule], markersize=4, **_rule_style(rule))
         for rule in WIDE_RULES
@@ -137,14 +135,14 @@ def draw_knee(request: Request) -> Drawing:
     handles.append(Patch(color=_SHADE, alpha=0.25, label="last half"))
     figure.legend(handles=handles, loc="outside lower center", ncols=4 if len(chosen) > 1 else 2)
     alt = (
-        "Number of latents by every rule against the training step, the last half of training shaded, a line a rule "
-        f"and initialisation. By the default rule, {'; '.join(said)}."
+        "Number of latents by every rule against the training step, the last half of training shaded, one line per "
+        f"rule and training seed. By the default rule, {'; '.join(said)}."
     )
     return Drawing(figure, alt, _records(chosen))
 
 
 def _with_arrays(request: Request, name: str, wanted: Any, *others: str) -> list[tuple[Block, Series, Found]]:
-    """Return the series whose finished records hold arrays, as many as fit; baselines only without methods."""
+    """Return the series whose finished records hold arrays, as many as fit; baselines only if there is no method."""
     chosen = []
     for block in request.blocks:
         for series in block.series:
@@ -153,7 +151,7 @@ def _with_arrays(request: Request, name: str, wanted: Any, *others: str) -> list
                 for _, record in sorted(series.records.items())
                 if record.status is Status.OK
                 and wanted(record)
-                and {name, *others} <= set((record.arrays or {}).get("names", ()))
+                and {name, *others} <= record.array_names
                 and name in (arrays := request.arrays(record))
             ]
             if found:
@@ -167,13 +165,13 @@ def _with_arrays(request: Request, name: str, wanted: Any, *others: str) -> list
 
 
 def _answers(sigma: NDArray[Any]) -> tuple[int, int, int]:
-    """The knee of a spectrum, and the ends of its interval."""
+    """Return the knee of a spectrum, and the ends of its interval."""
     found = estimate_dimension(sigma, wide=True)
     return found[WIDE_DEFAULT], *knee_interval(found)
 
 
 def _line(axes: Axes, whole: NDArray[np.float64], shown: int, colour: str, *, top: float, dotted: bool) -> None:
-    """The leading values of a spectrum, its knee, and the interval up to a height of the axes."""
+    """Draw the leading values of a spectrum, its knee, and the interval up to a height of the axes."""
     knee, low, high = _answers(whole)
     sigma = whole[:shown]
     axes.axvspan(low, min(high, len(sigma)), color=_SHADE, alpha=0.15, linewidth=0, ymax=top)
@@ -187,7 +185,7 @@ def _line(axes: Axes, whole: NDArray[np.float64], shown: int, colour: str, *, to
 
 
 def _knees(spectra: Iterable[NDArray[Any]]) -> str:
-    """`knee 13 [8 20] and 14 [8 21]`."""
+    """Return the knees as text: `knee 13 [8 20] and 14 [8 21]`."""
     texts = [f"{knee} [{low} {high}]" for knee, low, high in map(_answers, spectra)]
     texts = list(dict.fromkeys(texts))
     return f"knee {' and '.join(texts[:3])}{' ...' if len(texts) > 3 else ''}"
@@ -198,7 +196,7 @@ def _published(found: Found) -> int | None:
 
 
 def _role(rule: str) -> str:
-    return " (default)" if rule == WIDE_DEFAULT else "" if rule in INTERVAL_RULES else " (in no interval)"
+    return " (default)" if rule == WIDE_DEFAULT else "" if rule in INTERVAL_RULES else " (not in the interval)"
 
 
 def _rule_style(rule: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The kinds of figures by name. Their modules are imported when one is drawn: matplotlib takes seconds."""
+"""The kinds of figures by name. Their modules are imported when one is drawn, since matplotlib takes seconds."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["FIGURE_KINDS", "FigureKind", "figure_kind"]
 
 @dataclass(frozen=True)
 class FigureKind:
-    """A kind of figure. A new one is a function `draw_<name>` in a module here, and a line below.
+    """A kind of figure. A new kind is a function `draw_<name>` in a module of this folder, and a line below.
 
     Args:
-        name: what `plot` takes.
-        help: one line.
-        module: where its function is.
-        images: it is of a model of images, whose latents nobody knows; `run` on images draws these at its end.
+        name: the name that `plot` takes.
+        help: one line of description.
+        module: the module of its function.
+        images: whether it shows a model of images; `run` on images draws these figures at its end.
     """
 
     name: str
@@ -32,7 +32,7 @@ class FigureKind:
     images: bool = False
 
     def draw(self, request: Request) -> Drawing:
-        """Draw it. Raises UsageError for records that it cannot show."""
+        """Draw the figure. Raises UsageError if the records cannot be shown."""
         module = importlib.import_module(f"nica_bench.figures.{self.module}")
         return cast("Callable[[Request], Drawing]", getattr(module, f"draw_{self.name}"))(request)
 
@@ -40,27 +40,49 @@ class FigureKind:
 FIGURE_KINDS: dict[str, FigureKind] = {
     kind.name: kind
     for kind in (
-        FigureKind("scores", "every dataset a point, median with interval, baselines as lines", "scores"),
-        FigureKind("profile", "share of datasets above each score, with bands", "scores"),
-        FigureKind("pairs", "paired differences to the best method by dataset; p by Holm over those drawn", "scores"),
-        FigureKind("spectrum", "the ranking of the codes, with knee and true n or interval, all datasets", "codes"),
-        FigureKind("latents", "true against estimated latents by condition: best, median and worst dataset", "codes"),
-        FigureKind("correlation", "the |r| matrix of latents and codes: best, median and worst dataset", "codes"),
-        FigureKind("difficulty", "score against the mixing's measured nonlinearity", "conditions"),
-        FigureKind("samples", "score and spectrum against the number of points and of conditions", "conditions"),
-        FigureKind("loss", "training loss at every step, and the held-out loss", "training"),
-        FigureKind("knee", "of images: the number of latents by every rule over training", "image_spectrum", True),
-        FigureKind("traversals", "of images: each leading code from -2 to +2 sd in every class", "image_sheets", True),
-        FigureKind("temperature", "of images: samples at full and at reduced temperature", "image_sheets", True),
-        FigureKind("style", "of images: the style of test images in every class", "image_sheets", True),
-        FigureKind("reconstructions", "of images: test images from their top k codes", "image_sheets", True),
+        FigureKind("scores", "score of every dataset, median with interval, baselines as lines", "scores"),
+        FigureKind("profile", "performance profiles: share of datasets above each score, with bands", "scores"),
+        FigureKind(
+            "pairs",
+            "paired differences to the best method on the same datasets, with Holm-corrected p values",
+            "scores",
+        ),
+        FigureKind(
+            "spectrum",
+            "importance of the codes by rank for all datasets, with the knee (elbow) and the true n or the interval",
+            "codes",
+        ),
+        FigureKind(
+            "latents", "true against estimated latents by condition, for the best, median and worst dataset", "codes"
+        ),
+        FigureKind(
+            "correlation", "matrix of |r| of latents and codes, for the best, median and worst dataset", "codes"
+        ),
+        FigureKind("difficulty", "score against measures of the nonlinearity of the mixing", "conditions"),
+        FigureKind(
+            "samples", "score and gap of the spectrum against the numbers of points and of conditions", "conditions"
+        ),
+        FigureKind("loss", "training loss at every step, and held-out loss", "training"),
+        FigureKind("knee", "images: number of latents by every rule over training", "image_spectrum", True),
+        FigureKind(
+            "traversals", "images: each leading code varied from -2 to +2 std in every class", "image_sheets", True
+        ),
+        FigureKind("temperature", "images: samples at full and at reduced temperature", "image_sheets", True),
+        FigureKind("style", "images: style of test images transferred to every class", "image_sheets", True),
+        FigureKind(
+            "reconstructions", "images: reconstructions of test images from their leading k codes", "image_sheets", True
+        ),
     )
 }
-"""What `plot` takes."""
+"""The kinds of `plot`, by name."""
 
 
 def figure_kind(name: str) -> FigureKind:
-    """A kind by its name. Raises UsageError where there is none, with the nearest that there are."""
+    """Return a kind by its name.
+
+    Raises:
+        UsageError: if there is no such kind; the message names the nearest one.
+    """
     if name not in FIGURE_KINDS:
         raise UsageError(f"unknown kind of figure '{name}'; {did_you_mean(name, FIGURE_KINDS)}")
     return FIGURE_KINDS[name]

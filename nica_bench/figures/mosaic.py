@@ -1,7 +1,7 @@
-"""Sheets of small images: rows and columns of them with labels, laid out in whole pixels.
+"""Sheets of small images in labelled rows and columns, laid out in whole pixels.
 
-Drawn at 1.7 times its size, an image of 28 x 28 has rows of unequal heights. Here every pixel is repeated a whole
-number of times and lands on whole pixels of a PNG file; in SVG and PDF files the same pixels are embedded as they are.
+At 1.7 times its size an image of 28 x 28 pixels would have rows of unequal heights. Here every pixel is repeated an
+integer number of times and aligned with the pixels of a PNG file; SVG and PDF files embed the same pixels.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from numpy.typing import NDArray
 __all__ = ["Tiles", "sheet", "tiled"]
 
 DPI = 160
-"""Of the files: `savefig.dpi` of the theme."""
+"""The resolution of the files, `savefig.dpi` of the theme."""
 
 _GAP = 2
-"""Pixels between images."""
+"""The gap between images in pixels."""
 _PIXEL = 72 / DPI
-"""Points."""
+"""The size of a pixel in points."""
 _LABEL, _TITLE = 7.0, 8.5
-"""Font sizes, points."""
+"""Font sizes in points."""
 _LINE = 1.35
-"""Height of a line of text, in font sizes."""
+"""The height of a line of text in font sizes."""
 _LETTER = 0.64
-"""Width of a letter, in font sizes, and rather more than that of most."""
+"""The width of a letter in font sizes; most letters are narrower."""
 _MARGIN = 16
-"""Pixels at the border, and between blocks."""
+"""The margin at the border and between blocks in pixels."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ class Tiles:
     """A block of images of one size.
 
     Args:
-        images: shape (R, C, h, w); what is not finite is drawn as the page.
-        title: above it.
-        rows, columns: labels, R and C of them; or none.
-        heat: colours for what is not negative, from 0 to the block's largest value, in place of greys from 0 to 1.
-        close: it stands close to the block at its left.
+        images: images, shape (R, C, h, w); values that are not finite are transparent.
+        title: the title above the block.
+        rows, columns: labels of the R rows and C columns; may be empty.
+        heat: whether values are drawn in colours, from 0 to the largest value of the block, not in greys from 0 to 1.
+        close: whether the block stands close to the one at its left.
     """
 
     images: NDArray[Any]
@@ -56,7 +56,7 @@ class Tiles:
 
 
 def tiled(images: NDArray[Any], times: int) -> NDArray[np.float32]:
-    """Images (R, C, h, w), each pixel repeated `times` in both directions, in one image with NaN between them."""
+    """Return images (R, C, h, w) in one image with NaN between them, each pixel repeated `times` in both directions."""
     rows, columns, h, w = images.shape
     high, wide = h * times + _GAP, w * times + _GAP
     whole = np.full((rows * high - _GAP, columns * wide - _GAP), np.nan, np.float32)
@@ -68,19 +68,19 @@ def tiled(images: NDArray[Any], times: int) -> NDArray[np.float32]:
 
 
 def sheet(blocks: Sequence[Sequence[Tiles]], *, heading: str, side: int = 44) -> Figure:
-    """A figure of blocks.
+    """Return a figure of blocks of images.
 
     Args:
-        blocks: rows of them, from the top.
-        heading: above all, at the left; it may have several lines.
-        side: about the height of an image, pixels.
+        blocks: the rows of blocks, from the top.
+        heading: the heading of the figure; it may have several lines.
+        side: the approximate height of an image in pixels.
     """
     times = max(1, round(side / blocks[0][0].images.shape[-2]))
     lines = heading.count("\n") + 1
     y = _MARGIN // 2 + _text(_TITLE + 1) * lines + _MARGIN // 2
     placed: list[tuple[Tiles, NDArray[np.float32], int, int]] = []
     right = 2 * _MARGIN + max(_wide(line, _TITLE + 1) for line in heading.split("\n"))
-    beside = max(_beside(row[0]) for row in blocks)  # the first blocks of all rows begin at one line
+    beside = max(_beside(row[0]) for row in blocks)  # the first blocks of all rows are aligned at the left
     for row in blocks:
         labels = max(_text(_LABEL) if block.columns else 0 for block in row)
         above = labels + max(_text(_TITLE) if block.title else 0 for block in row)
@@ -93,7 +93,7 @@ def sheet(blocks: Sequence[Sequence[Tiles]], *, heading: str, side: int = 44) ->
             x += whole.shape[1]
             bottom = max(bottom, y + above + whole.shape[0])
         right, y = max(right, x + _MARGIN), bottom + _MARGIN
-    # Not laid out by the figure: it would move what is placed.
+    # Without a layout engine, which would move the blocks.
     figure = Figure(figsize=(right / DPI, y / DPI), dpi=DPI)
     figure.text(
         _MARGIN / right, 1 - _MARGIN / 2 / y, heading, ha="left", va="top", fontsize=_TITLE + 1, linespacing=_LINE

@@ -1,4 +1,4 @@
-"""How figures become files with their sources written into them, and elements of a page."""
+"""Figures as files with the source of their records in the metadata, and as elements of a page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def metadata_of(records: Iterable[Record], kind: str) -> dict[str, str]:
-    """What a file says of its origin: 'title', 'subject' (scenarios, methods, seeds) and 'keywords' (versions)."""
+    """Return the metadata of a file: 'title', 'subject' (scenarios, methods, seeds) and 'keywords' (versions)."""
     records = list(records)
     scenarios = sorted({r.spec.scenario_label for r in records})
     methods = sorted({f"{r.spec.method_label} version {r.spec.method_version}" for r in records})
@@ -35,7 +35,7 @@ def metadata_of(records: Iterable[Record], kind: str) -> dict[str, str]:
         "title": f"nica-bench {kind}",
         "subject": (
             f"scenarios: {', '.join(scenarios)}; methods: {', '.join(methods)}; data seeds {seeds}; "
-            f"initialisation seeds {training_seeds}; {len(records)} records"
+            f"training seeds {training_seeds}; {len(records)} records"
         ),
         "keywords": f"drawn by nica-bench {__version__}; records made by {'; '.join(versions)}",
     }
@@ -51,20 +51,20 @@ def _made_by(record: Record) -> str:
 def save_figure(
     kind: FigureKind, collection: Collection, path: Path, *, metric: str | None = None, ranks: Sequence[int] = ()
 ) -> list[str]:
-    """Draw a figure into a file; seeds and versions are written into its metadata.
+    """Draw a figure into a file, with seeds and versions in its metadata.
 
     Args:
-        kind: what to draw.
+        kind: the kind of figure.
         collection: the records.
-        path: ends in .png, .svg or .pdf.
-        metric: name of a quantity; None: mcc.
-        ranks: of the codes whose traversals are drawn, 1 the most important; none: the leading ones.
+        path: the file, which ends in .png, .svg or .pdf.
+        metric: the name of a quantity; None: mcc.
+        ranks: the ranks of the codes whose traversals are drawn, 1 is the most important; empty: the leading codes.
 
     Returns:
-        Notes, a line each.
+        Notes, one line each.
 
     Raises:
-        UsageError: if the file has another ending or cannot be written, or the records cannot be shown so.
+        UsageError: if the file has another suffix or cannot be written, or the records cannot be shown.
     """
     if path.suffix not in SUFFIXES:
         raise UsageError(f"--save {path}: a figure's file ends in {', '.join(SUFFIXES)}")
@@ -74,7 +74,7 @@ def save_figure(
     with theme():
         drawing = _drawn(kind, request)
         said = metadata_of(drawing.records, kind.name)
-        # No date: the same records always give the same file.
+        # Without a date, so that the same records always give the same file.
         entries: dict[str, dict[str, Any]] = {
             ".png": {"Title": said["title"], "Description": said["subject"], "Source": said["keywords"]},
             ".svg": {
@@ -92,7 +92,7 @@ def save_figure(
 
 
 def _drawn(kind: FigureKind, request: Request) -> Drawing:
-    """A drawing whose layout is settled: saving it would work it out twice, which is most of the time."""
+    """Return a drawing with a fixed layout; saving would compute the layout twice, which takes most of the time."""
     drawing = kind.draw(request)
     engine = drawing.figure.get_layout_engine()
     if engine is not None:
@@ -102,12 +102,12 @@ def _drawn(kind: FigureKind, request: Request) -> Drawing:
 
 
 def figure_svg(kind: FigureKind, request: Request, prefix: str) -> tuple[str, Drawing]:
-    """A figure as an SVG element for a page, which takes text colour and background from there.
+    """Return a figure as an SVG element with the text colour and the background of its page, and the drawing.
 
     Args:
-        kind: what to draw.
-        request: of what.
-        prefix: makes the ids of its parts unlike those of other figures in the page.
+        kind: the kind of figure.
+        request: the records and options.
+        prefix: the prefix of the ids in the element, which makes them unique in the page.
     """
     with theme():
         drawing = _drawn(kind, request)
@@ -120,5 +120,5 @@ def figure_svg(kind: FigureKind, request: Request, prefix: str) -> tuple[str, Dr
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', text)
     text = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}-", text)
-    # The page may shrink it, and the view box keeps the proportions.
+    # The page may scale the element; the view box keeps its proportions.
     return re.sub(r'(<svg\b[^>]*?) height="[^"]+"', r"\1", text, count=1), drawing

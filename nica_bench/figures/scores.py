@@ -1,4 +1,4 @@
-"""Scores of all datasets, performance profiles and paired differences."""
+"""Figures of scores: all datasets, performance profiles and paired differences."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["draw_pairs", "draw_profile", "draw_scores"]
 
 
 def draw_scores(request: Request) -> Drawing:
-    """Every dataset a point, the median with its interval, and baselines and bounds as vertical lines."""
+    """Draw the score of every dataset, medians with intervals, and baselines and references as vertical lines."""
     wanted, blocks = request.quantity, request.shown()
     rows = max(sum(s.is_method for s in b.series) for b in blocks) or 1
     baselines = sorted({s.method for b in blocks for s in b.series if not s.is_method})
@@ -52,20 +52,22 @@ def draw_scores(request: Request) -> Drawing:
     ]
     handles.append(Line2D([], [], color=INK, marker="|", markersize=9, linewidth=3, label="median, 95 % interval"))
     if any(o.failed + o.missing for b in blocks for o in b.results(wanted).values()):
-        handles.append(Line2D([], [], color=INK, marker="x", linestyle="", label="failed or missing: the baseline"))
+        handles.append(
+            Line2D([], [], color=INK, marker="x", linestyle="", label="failed or not run: the score of the baseline")
+        )
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4))
     best = "; ".join(_best(block, request) for block in blocks[:4])
-    alt = f"{wanted.name} of every dataset as a point, one row a method, with median and 95 % interval. {best}."
+    alt = f"{wanted.name} of every dataset as a point, one row per method, with median and 95 % interval. {best}."
     return Drawing(figure, alt, _records(blocks))
 
 
 def _strip(axes: Axes, row: int, request: Request, series: Series, outcomes: Outcomes) -> float:
-    """One method's points and interval; the smallest value."""
+    """Draw the points and the interval of one method, and return the smallest value."""
     look = request.looks[series.method]
     finite = np.isfinite(outcomes.values)
     if not finite.any():
         return float(np.inf)
-    # Placed by hand, not by chance: the same records always give the same picture.
+    # A deterministic jitter: the same records always give the same figure.
     spread = 0.26 * np.sin(2.4 * np.arange(len(outcomes.values)))
     for kept, marker in ((outcomes.ok & finite, look.marker), (~outcomes.ok & finite, "x")):
         axes.plot(
@@ -80,7 +82,7 @@ def _strip(axes: Axes, row: int, request: Request, series: Series, outcomes: Out
 
 
 def draw_profile(request: Request) -> Drawing:
-    """Share of datasets above each score: a curve a method, with a pointwise 95 % band; baselines dashed, without."""
+    """Draw the share of datasets above each score, one curve per method with a pointwise 95 % band."""
     wanted, blocks = request.quantity, request.shown()
     figure, grid = panels(len(blocks), width=4.4, height=3.0, sharey=True)
     handles: dict[str, Any] = {}
@@ -95,7 +97,7 @@ def draw_profile(request: Request) -> Drawing:
             if not values[series.method]:
                 continue
             look = request.looks[series.method]
-            # Nothing changes between two scores, so these are all the thresholds that there are.
+            # The profile is constant between two scores, so these thresholds suffice.
             tau = np.unique(np.clip([low, *values[series.method], high], low, high))
             profile = performance_profile(values[series.method], tau, resamples=1000)
             dashes: Any = look.dashes
@@ -114,12 +116,12 @@ def draw_profile(request: Request) -> Drawing:
         axes.set_ylabel("share of datasets")
     figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=min(4, len(handles)))
     best = "; ".join(_best(block, request) for block in blocks[:4])
-    alt = f"Performance profiles: share of datasets whose {wanted.name} is above each value, a curve a method. {best}."
+    alt = f"Performance profiles: share of datasets whose {wanted.name} is above each value, per method. {best}."
     return Drawing(figure, alt, _records(blocks))
 
 
 def draw_pairs(request: Request) -> Drawing:
-    """Differences to the method with the best median, dataset by dataset: points, median, interval and p value."""
+    """Draw paired differences to the method with the best median: points, median, interval and p value."""
     wanted = request.quantity
     shown: list[tuple[Block, str, list[Pair]]] = []
     for block in request.shown():
@@ -129,7 +131,7 @@ def draw_pairs(request: Request) -> Drawing:
         against, notes = compare_all(block, wanted, reference=best)
         request.notes += notes
         if not against:
-            request.notes.append(f"{block.scenario}: no two methods share a dataset: it has no pairs")
+            request.notes.append(f"{block.scenario}: no two methods share a dataset")
             continue
         shown.append((block, best, against))
     if not shown:
@@ -172,11 +174,11 @@ def draw_pairs(request: Request) -> Drawing:
         axes.tick_params(axis="y", length=0)
         axes.grid(visible=False, axis="y")
         axes.set_title(broken(block.scenario), loc="left")
-        axes.set_xlabel(f"{wanted.name} of {best} minus the other's")
+        axes.set_xlabel(f"{wanted.name} of {best} minus that of the other")
         sns.despine(ax=axes, left=True)
     says = "; ".join(f"{block.scenario}: {best} against {len(pairs)} others" for block, best, pairs in shown[:4])
     alt = (
-        f"Paired differences in {wanted.name} between the best method and each other one, a point a dataset, "
+        f"Paired differences in {wanted.name} between the best method and each other one, one point per dataset, "
         f"with median, 95 % interval and Holm-corrected p value. {says}."
     )
     return Drawing(figure, alt, _records([block for block, _, _ in shown]))

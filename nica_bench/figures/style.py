@@ -1,4 +1,4 @@
-"""How figures look, and what they are asked for."""
+"""The style of all figures, and the request that a figure is drawn for."""
 
 from __future__ import annotations
 
@@ -21,27 +21,28 @@ from nica_bench.errors import UsageError
 from nica_bench.records.collection import Collection
 from nica_bench.records.record import Record
 from nica_bench.records.store import StoreError
+from nica_bench.registry import added_metric
 from nica_bench.stats import Block, Quantity, Series, blocks_of, quantity
 
 __all__ = ["INK", "Drawing", "Look", "Request", "broken", "few_ticks", "label_of", "panels", "representatives", "theme"]
 
 INK = "#262626"
-"""Of text, axes and lines that are no method's; in a page it becomes the colour of the page's text."""
+"""The colour of text, axes and lines that belong to no method; a page replaces it by its own text colour."""
 
 MOST_PANELS = 12
 
 _MARKERS = "osD^vPX<>*p"
-# Okabe & Ito 2008, "Color universal design", in an order that keeps neighbours apart; no black and no yellow, which
-# vanish on a dark and on a white page; in their place two of Tol's muted scheme (SRON/EPS/TN/09-002).
+# Okabe & Ito 2008, "Color universal design", ordered so that neighbours differ; without black and yellow, which are
+# invisible on a dark and on a white page; in their place two of Tol's muted scheme (SRON/EPS/TN/09-002).
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933")
-# Between the grey that a white page and the one that a dark page needs.
+# A grey that is legible on a white and on a dark page.
 _GREY = "#808080"
-_FLOOR_DASHES: Sequence[Any] = ((0, (4, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2)))
+_BASELINE_DASHES: Sequence[Any] = ((0, (4, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2)))
 
 
 @dataclass(frozen=True)
 class Look:
-    """How a method is drawn, the same in every figure: colour and, for who cannot tell colours, marker and dashes."""
+    """The style of a method, the same in every figure: colour, and marker and dashes that do not rely on colour."""
 
     colour: str
     marker: str
@@ -50,13 +51,13 @@ class Look:
 
 @dataclass
 class Request:
-    """What is to be drawn.
+    """The records to be drawn, and the options of the figure.
 
     Args:
         collection: the records.
-        metric: name of a quantity; None: mcc.
-        ranks: of the codes to be drawn, 1 the most important; none: the leading ones.
-        notes: what a reader must know; the drawing adds to them.
+        metric: the name of a quantity; None: mcc.
+        ranks: the ranks of the codes to be drawn, 1 is the most important; empty: the leading codes.
+        notes: what a reader must know; the drawing appends to them.
     """
 
     collection: Collection
@@ -66,19 +67,20 @@ class Request:
 
     @cached_property
     def blocks(self) -> list[Block]:
-        """The records by scenario and method; what is said of them goes to the notes."""
+        """The records by scenario and method; remarks on them are appended to the notes."""
         blocks, notes = blocks_of(self.collection.records)
         self.notes += notes
         return blocks
 
     @cached_property
     def quantity(self) -> Quantity:
-        """What is on the axis. Raises UsageError for an unknown name or one that no record has."""
-        wanted = quantity(self.metric or "mcc", self.collection.records)
+        """The quantity on the axis. Raises UsageError if its name is unknown or no record has it."""
+        name = self.metric or "mcc"
+        wanted = quantity(name, self.collection.records, added_metric(name))
         if not any(wanted.of(r) is not None for r in self.collection.records):
-            if self.metric is None and self.blocks and all(block.blind for block in self.blocks):
+            if self.metric is None and self.blocks and all(block.unlabelled for block in self.blocks):
                 raise UsageError(
-                    f"nobody knows the latents of {self.blocks[0].scenario}, so there is no mcc; choose another "
+                    f"the true latents of {self.blocks[0].scenario} are unknown, so there is no mcc; choose another "
                     "metric, such as --metric bits, bayes or knee"
                 )
             raise UsageError(f"no record has the metric '{wanted.name}'; choose another with --metric")
@@ -86,24 +88,26 @@ class Request:
 
     @cached_property
     def looks(self) -> Mapping[str, Look]:
-        """The look of every method, by label."""
+        """The style of every method, by label."""
         baselines: dict[str, bool] = {}
         for block in self.blocks:
             for series in block.series:
                 baselines.setdefault(series.method, not series.is_method)
         looks: dict[str, Look] = {}
         for i, label in enumerate(sorted(baselines, key=lambda name: (baselines[name], name))):
-            # With more methods than colours, dashes go on where colours begin again.
+            # With more methods than colours, the colours are repeated with other dashes.
             dashes = "-" if i < len(_COLOURS) else ("--", ":", "-.")[(i // len(_COLOURS) - 1) % 3]
             if baselines[label]:
                 baseline = sum(baselines[name] for name in looks)
-                looks[label] = Look(_GREY, _MARKERS[i % len(_MARKERS)], _FLOOR_DASHES[baseline % len(_FLOOR_DASHES)])
+                looks[label] = Look(
+                    _GREY, _MARKERS[i % len(_MARKERS)], _BASELINE_DASHES[baseline % len(_BASELINE_DASHES)]
+                )
                 continue
             looks[label] = Look(_COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)], dashes)
         return looks
 
     def shown(self) -> list[Block]:
-        """As many blocks as have room in one figure; the others are named in the notes."""
+        """Return as many blocks as one figure has room for; a note names the others."""
         most = MOST_PANELS
         if len(self.blocks) > most:
             left = ", ".join(b.scenario for b in self.blocks[most:][:3])
@@ -113,7 +117,7 @@ class Request:
         return self.blocks[:most]
 
     def arrays(self, record: Record) -> dict[str, NDArray[Any]]:
-        """A record's arrays; none, with a note, where they cannot be read."""
+        """Return the arrays of a record; if they cannot be read, none, and a note says so."""
         try:
             return self.collection.arrays(record)
         except StoreError as error:
@@ -123,12 +127,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure and what it shows, in words.
+    """A figure with its description.
 
     Args:
-        figure: it.
-        alt: for who cannot see it: what is drawn against what, and the main thing to be seen.
-        records: what was drawn; its seeds and versions go into the file.
+        figure: the figure.
+        alt: the alternative text: what is drawn against what, and the main result.
+        records: the records that are drawn; their seeds and versions are written into the file.
     """
 
     figure: Figure
@@ -138,7 +142,7 @@ class Drawing:
 
 @contextmanager
 def theme() -> Iterator[None]:
-    """Settings of all figures; what was set before comes back afterwards."""
+    """Apply the settings of all figures, and restore the previous settings afterwards."""
     style = sns.axes_style(
         "ticks",
         {
@@ -160,14 +164,14 @@ def theme() -> Iterator[None]:
 def panels(
     count: int, *, columns: int = 2, width: float = 4.2, height: float = 3.0, rows: int | None = None, **options: Any
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with panels in a grid; those that stay empty are hidden.
+    """Return a figure with panels in a grid, and its panels; unused panels are hidden.
 
     Args:
-        count: number of panels.
-        columns: most of them in a row.
-        width, height: of a panel, inches.
-        rows: all at once, instead of as many as the count takes.
-        options: of `Figure.subplots`.
+        count: the number of panels.
+        columns: the largest number of panels per row.
+        width, height: the size of a panel in inches.
+        rows: the number of rows; None: as many as needed.
+        options: options of `Figure.subplots`.
     """
     columns = min(columns, count)
     rows = rows or math.ceil(count / columns)
@@ -179,7 +183,7 @@ def panels(
 
 
 def few_ticks(axes: Axes, which: Literal["x", "y"]) -> None:
-    """A logarithmic axis with a tick a decade or fewer, none between, and plain numbers: quick to lay out, and read."""
+    """Make an axis logarithmic, with at most one tick per decade and plain numbers, which is fast to lay out."""
     axis = axes.xaxis if which == "x" else axes.yaxis
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
     axis.set_major_locator(LogLocator(numticks=6))
@@ -188,22 +192,22 @@ def few_ticks(axes: Axes, which: Literal["x", "y"]) -> None:
 
 
 def broken(label: str, width: int = 38) -> str:
-    """A label in two lines where it is longer than a panel is wide: `gauss-2of10` and `[conditions=3,mixing=easy]`."""
+    """Return a label in two lines if it is wider than a panel: `gauss-2of10` and `[conditions=3,mixing=easy]`."""
     return label.replace("[", "\n[", 1) if len(label) > width else label
 
 
 def label_of(wanted: Quantity) -> str:
-    """An axis' label: name and unit."""
+    """Return the label of an axis: name and unit."""
     units = {
-        "heldout_loss": "held-out loss (nats a dimension)", "seconds": "wall time (s a dataset)",
-        "cpu_seconds": "CPU time (s a dataset)", "peak_memory_bytes": "peak memory (bytes)",
-        "dimension": "estimated number of latents", "mcc": "mcc (correlation, 1 = recovered)",
+        "heldout_loss": "held-out loss (nats per dimension)", "seconds": "wall time (s per dataset)",
+        "cpu_seconds": "CPU time (s per dataset)", "peak_memory_bytes": "peak memory (bytes)",
+        "dimension": "estimated number of latents", "mcc": "MCC (1 = perfect recovery)",
     }  # fmt: skip
     return units.get(wanted.name, wanted.name)
 
 
 def representatives(series: Series, wanted: Quantity) -> list[tuple[str, Record]]:
-    """The best, the median and the worst finished dataset of a method, so that failures are seen too."""
+    """Return the best, the median and the worst finished run of a method."""
     scored = [(v, r) for r in series.records.values() if r.status == "ok" and (v := wanted.of(r)) is not None]
     scored.sort(key=lambda pair: pair[0], reverse=wanted.higher_is_better is not False)
     if len(scored) < 3:

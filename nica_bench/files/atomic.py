@@ -16,10 +16,21 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["is_temporary", "locked", "reason", "remove_stale", "sync_folder", "temporary"]
+__all__ = [
+    "is_temporary",
+    "locked",
+    "put_in_place",
+    "read_whole",
+    "reason",
+    "remove_stale",
+    "sync_folder",
+    "temporary",
+    "write_whole",
+]
 
 _PREFIX = ".tmp-"
 _STALE_SECONDS = 3600.0
+_READ = 1 << 16  # bytes; most records take one call
 
 
 def temporary(folder: Path, data: bytes) -> Path:
@@ -35,6 +46,50 @@ def temporary(folder: Path, data: bytes) -> Path:
             path.unlink(missing_ok=True)
         raise
     return path
+
+
+def put_in_place(waiting: Path, path: Path) -> None:
+    """Give a file on the disk the name that others read; the folder, with it, is on the disk when this returns.
+
+    Args:
+        waiting: the file under its temporary name, in the same folder; it is removed where the renaming fails.
+        path: its name, in place of what is there.
+
+    Raises:
+        OSError: if it cannot be renamed; what was there before is left as it was.
+    """
+    try:
+        os.replace(waiting, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            waiting.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file in place of what is there, so that it is found whole or as it was before, whatever happens.
+
+    Args:
+        path: of the file; its folder must exist.
+        data: its content.
+
+    Raises:
+        OSError: if it cannot be written; what was there before is left as it was.
+    """
+    put_in_place(temporary(path.parent, data), path)
+
+
+def read_whole(path: str | Path) -> bytes:
+    """The content of a file: `open` takes longer than reading a record does. Raises OSError as it does."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        parts = [os.read(number, _READ)]
+        while len(parts[-1]) == _READ:
+            parts.append(os.read(number, _READ))
+    finally:
+        os.close(number)
+    return b"".join(parts)
 
 
 def sync_folder(folder: Path) -> None:

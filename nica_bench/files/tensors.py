@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nica_bench.errors import NicaBenchError
-from nica_bench.files.atomic import reason, sync_folder, temporary
+from nica_bench.files.atomic import reason, write_whole
 
 __all__ = ["TensorFileError", "read_metadata", "read_tensors", "write_tensors"]
 
@@ -40,13 +39,7 @@ def write_tensors(path: Path, arrays: Mapping[str, NDArray[Any]], metadata: Mapp
     whole = {name: np.ascontiguousarray(array).reshape(np.shape(array)) for name, array in arrays.items()}
     packed = save(whole, metadata={**metadata, _DIGEST: _digest(whole)})
     path.parent.mkdir(parents=True, exist_ok=True)
-    waiting = temporary(path.parent, packed)
-    try:
-        os.replace(waiting, path)
-    except OSError:
-        waiting.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
+    write_whole(path, packed)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:

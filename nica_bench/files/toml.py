@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -57,7 +58,8 @@ class FileTable:
         """The error of a value that is not what was expected."""
         value = self.values.get(key)
         came = "nothing" if value is None else repr(value)
-        return self.error(key, f"{self._name(key)}: expected {expected}, got {came}")
+        text = value if isinstance(value, str) else None
+        return self.error(key, f"{self._name(key)}: expected {expected}, got {came}", text)
 
     def text(self, key: str) -> str | None:
         """A text that is not empty; None where there is no such key."""
@@ -67,6 +69,12 @@ class FileTable:
         if not isinstance(value, str) or not value.strip():
             raise self.wrong(key, "a text that is not empty")
         return value.strip()
+
+    def line(self, key: str) -> str:
+        """A text that has to be there, its line breaks made spaces."""
+        if key not in self.values:
+            raise self.wrong(key, "a text that is not empty")
+        return " ".join((self.text(key) or "").split())
 
     def texts(self, key: str) -> list[str]:
         """One text or a list of them, none twice; none where there is no such key."""
@@ -89,14 +97,25 @@ class FileTable:
             raise self.wrong(key, f"a whole number >= {low}" + ("" if high is None else f" and <= {high}"))
         return value
 
-    def number(self, key: str, low: float) -> float | None:
-        """A number from `low`; None where there is no such key."""
+    def number(self, key: str, low: float, high: float = math.inf) -> float | None:
+        """A finite number in a range, ends included; None where there is no such key."""
         value = self.values.get(key)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value < float("inf"):
-            raise self.wrong(key, f"a number >= {low:g}")
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not math.isfinite(value) or not low <= value <= high:
+            above = f"a number >= {low:g}" if math.isfinite(low) else "a number"
+            raise self.wrong(key, f"a number from {low:g} to {high:g}" if math.isfinite(high) else above)
         return float(value)
+
+    def one_of(self, key: str, known: Iterable[str]) -> str:
+        """A text out of several, which has to be there."""
+        value, names = self.values.get(key), list(known)
+        if not isinstance(value, str):
+            raise self.wrong(key, "one of " + ", ".join(names))
+        if value not in names:
+            raise self.error(key, f"{self._name(key)}: unknown '{value}'; {did_you_mean(value, names)}", value)
+        return value
 
     def flag(self, key: str) -> bool | None:
         """True or false; None where there is no such key."""
@@ -110,6 +129,13 @@ class FileTable:
         if key not in self.values:
             return None
         return FileTable(self.path, self.lines, self.values[key], (*self.where, key))
+
+    def tables(self, key: str) -> list[FileTable]:
+        """The tables of a list; none where there is no such key."""
+        value = self.values.get(key, [])
+        if not isinstance(value, list):
+            raise self.wrong(key, "a list of tables")
+        return [FileTable(self.path, self.lines, entry, (*self.where, key, i)) for i, entry in enumerate(value)]
 
     def made(self, key: str, make: Callable[[str], T], text: str) -> T:
         """What a text stands for; an error says where the text is. Raises UsageError."""

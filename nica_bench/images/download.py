@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nica_bench.errors import NicaBenchError, UsageError
-from nica_bench.files.atomic import reason, sync_folder
+from nica_bench.files.atomic import put_in_place, reason
 from nica_bench.images.catalogue import ImageCollection, ImageFile
 from nica_bench.images.files import locate, missing_message
 from nica_bench.images.verify import check_file
@@ -142,8 +142,7 @@ class _Job:
         with open(part, "rb") as written:
             os.fsync(written.fileno())
         path = self.folder / file.name
-        os.replace(part, path)
-        sync_folder(self.folder)
+        put_in_place(part, path)
         self.say(f"{path}: downloaded; {_verdict(known)}")
 
     def _download(self, urls: list[str], checksum: str | None) -> Path:

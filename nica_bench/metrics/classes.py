@@ -1,4 +1,4 @@
-"""Class information in codes: how well labels are read off them."""
+"""Class information in codes: the accuracy of classifiers of the class from the codes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _ITERATIONS = 300
 
 
 def bayes_accuracy(fit_codes: NDArray[Any], fit_u: Labels, codes: NDArray[Any], u: Labels) -> float:
-    """Accuracy of naive Bayes with a normal density for each class and code: GIN's own model of its codes.
+    """Return the accuracy of naive Bayes with a normal density per class and code, which is GIN's model of its codes.
 
     Args:
-        fit_codes, fit_u: codes and labels from which means, variances and class shares come, shapes (N, k) and (N,).
-        codes, u: what is scored, shapes (M, k) and (M,).
+        fit_codes, fit_u: codes and classes to fit on, shapes (N, k) and (N,).
+        codes, u: codes and classes to evaluate on, shapes (M, k) and (M,).
 
     Returns:
-        In [0, 1].
+        The accuracy, in [0, 1].
     """
     from sklearn.naive_bayes import GaussianNB
 
@@ -32,14 +32,14 @@ def bayes_accuracy(fit_codes: NDArray[Any], fit_u: Labels, codes: NDArray[Any], 
 
 
 def probe_accuracy(fit_codes: NDArray[Any], fit_u: Labels, codes: NDArray[Any], u: Labels) -> float:
-    """Accuracy of a linear probe: multinomial logistic regression on standardised codes, with a weak penalty (C = 1).
+    """Return the accuracy of a linear probe: multinomial logistic regression on standardised codes, penalty C = 1.
 
     Args:
-        fit_codes, fit_u: codes and labels to fit on, shapes (N, k) and (N,).
-        codes, u: what is scored, shapes (M, k) and (M,).
+        fit_codes, fit_u: codes and classes to fit on, shapes (N, k) and (N,).
+        codes, u: codes and classes to evaluate on, shapes (M, k) and (M,).
 
     Returns:
-        In [0, 1].
+        The accuracy, in [0, 1].
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -48,6 +48,6 @@ def probe_accuracy(fit_codes: NDArray[Any], fit_u: Labels, codes: NDArray[Any], 
     centre, scale = fit_codes.mean(0), fit_codes.std(0)
     scale[scale == 0] = 1
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the accuracy is settled long before the last digits are
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the accuracy converges long before the weights do
         model = LogisticRegression(max_iter=_ITERATIONS).fit((fit_codes - centre) / scale, fit_u)
     return float(np.mean(model.predict((codes - centre) / scale) == u))

@@ -1,4 +1,4 @@
-"""Consistency over initialisations: the identifiability that can be had without a truth."""
+"""Consistency between training seeds: a test of identifiability that needs no true latents."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _SHUFFLES = 20
 
 @dataclass(frozen=True)
 class Consistency:
-    """How far two fits agree on what their leading codes are.
+    """The agreement of two fits on their leading codes.
 
     Args:
-        mcc: mean correlation of matched codes, in [-1, 1].
+        mcc: the mean correlation of matched codes, in [-1, 1].
         within: the same after the class means are removed.
-        chance: of `mcc` with rows shuffled within each class: what codes reach that share nothing but the classes.
+        chance: the mean |mcc| with rows shuffled within each class, the level of codes that share the classes only.
     """
 
     mcc: float
@@ -32,18 +32,18 @@ class Consistency:
 
 
 def consistency(a: NDArray[Any], b: NDArray[Any], u: NDArray[np.integer[Any]], rng: np.random.Generator) -> Consistency:
-    """MCC between two fits' leading codes of the same images, matched and signed on one half, scored on the other.
+    """Return the MCC between the leading codes of two fits, matched on half of the images and scored on the rest.
 
     Args:
-        a, b: leading codes, shapes (N, k) and (N, k'); divided by the larger of the two.
-        u: labels of the same images, shape (N,).
-        rng: for the split into halves and for the shuffles.
+        a, b: leading codes of the same images, shapes (N, k) and (N, k'); the sum is divided by the larger of k and k'.
+        u: classes of the images, shape (N,).
+        rng: the generator of the split into halves and of the shuffles.
 
     Raises:
         ValueError: if the rows differ in number or are fewer than 4.
     """
     if not len(a) == len(b) == len(u) >= 4:
-        raise ValueError(f"expected codes of the same 4 images or more, got {len(a)}, {len(b)} and {len(u)} labels")
+        raise ValueError(f"expected codes of the same images, 4 or more, got {len(a)}, {len(b)} and {len(u)} classes")
     if a.shape[1] < b.shape[1]:
         a, b = b, a
     order = rng.permutation(len(u))
@@ -61,7 +61,7 @@ def _mcc(a: Matrix, b: Matrix, halves: list[NDArray[np.intp]]) -> float:
 
 
 def _shuffled(u: NDArray[np.integer[Any]], rng: np.random.Generator) -> NDArray[np.intp]:
-    """An order of the rows that leaves each row's class as it is."""
+    """Return a permutation of the rows within their classes."""
     order = np.arange(len(u))
     for c in np.unique(u):
         rows = np.flatnonzero(u == c)

@@ -1,8 +1,7 @@
-"""Correlation of latents with codes, safe against what real codes hold.
+"""Correlation of latents with codes that may be constant or not finite.
 
-A code may be constant, hold NaN or infinity, or come in single precision with rounding noise where it should be
-constant. None of these may turn into NaN, a warning or a lucky correlation: such a column is *unusable* and its
-correlation is 0.
+A code may be constant, hold NaN or infinity, or be constant up to the rounding noise of single precision. Such a column
+is *unusable* and its correlation is 0; it yields neither NaN nor a warning nor a correlation by chance.
 """
 
 from __future__ import annotations
@@ -16,16 +15,15 @@ __all__ = ["Matrix", "correlation", "ranks", "remove_condition_means", "standard
 
 Matrix = NDArray[np.float64]
 
-# A standard deviation of fewer rounding units than this, relative to the largest value, is noise of the arithmetic.
+# A standard deviation below this number of rounding units, relative to the largest value, is rounding noise.
 _ROUNDING_UNITS = 8.0
 
 
 def usable(a: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which columns can be correlated: all values finite, and not constant.
+    """Return which columns can be correlated: those with finite values that are not constant.
 
-    A column is constant if its standard deviation is at most 8 rounding units of its own precision (float32 codes have
-    coarser ones than float64) times its largest absolute value. The rule has no absolute part, so it does not depend
-    on the scale of a column.
+    A column is constant if its standard deviation is at most 8 rounding units of its own precision times its largest
+    absolute value. The rule does not depend on the scale of a column.
 
     Args:
         a: columns, shape (N, m), N >= 1.
@@ -37,7 +35,7 @@ def usable(a: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def standardise(a: NDArray[Any]) -> Matrix:
-    """Columns with mean 0 and Euclidean norm 1; an unusable column becomes zeros.
+    """Return columns with mean 0 and Euclidean norm 1; an unusable column becomes zeros.
 
     The product of two such matrices is a correlation matrix.
 
@@ -53,17 +51,17 @@ def standardise(a: NDArray[Any]) -> Matrix:
 
 
 def correlation(a: NDArray[Any], b: NDArray[Any]) -> Matrix:
-    """Pearson correlation of every column of `a` with every column of `b`.
+    """Return the Pearson correlation of every column of `a` with every column of `b`.
 
     Args:
         a: columns, shape (N, n).
         b: columns, shape (N, m).
 
     Returns:
-        Shape (n, m), in [-1, 1]; 0 where a column is constant or holds a value that is not finite, never NaN.
+        Shape (n, m), in [-1, 1]; 0 if a column is constant or holds a value that is not finite, never NaN.
 
     Raises:
-        ValueError: if the two don't have the same number of rows.
+        ValueError: if the two do not have the same number of rows.
     """
     if a.ndim != 2 or b.ndim != 2 or a.shape[0] != b.shape[0]:
         raise ValueError(f"expected two matrices with the same number of rows, got shapes {a.shape} and {b.shape}")
@@ -71,10 +69,10 @@ def correlation(a: NDArray[Any], b: NDArray[Any]) -> Matrix:
 
 
 def ranks(a: NDArray[Any]) -> Matrix:
-    """Ranks from 1 within each column; equal values share the average of their ranks.
+    """Return ranks from 1 within each column; equal values have the mean of their ranks.
 
-    The Pearson correlation of ranks is Spearman's. An unusable column becomes zeros, so that rounding noise around a
-    constant does not turn into ranks.
+    The Pearson correlation of ranks is Spearman's correlation. An unusable column becomes zeros, so that rounding noise
+    is not ranked.
 
     Args:
         a: columns, shape (N, m).
@@ -95,10 +93,10 @@ def ranks(a: NDArray[Any]) -> Matrix:
 
 
 def remove_condition_means(values: NDArray[Any], u: NDArray[np.integer[Any]]) -> Matrix:
-    """What is left of each column when the mean of its condition is taken away.
+    """Return the residuals of each column after the mean of its condition is subtracted.
 
-    A column that is a function of the condition alone becomes exactly zero, not rounding noise (which would have a
-    correlation of its own); so does an unusable column.
+    A column that is a function of the condition alone becomes exactly zero, not rounding noise; so does an unusable
+    column.
 
     Args:
         values: columns, shape (N, m).
@@ -108,20 +106,20 @@ def remove_condition_means(values: NDArray[Any], u: NDArray[np.integer[Any]]) ->
         Residuals, shape (N, m), float64; every condition has mean 0 in every column.
 
     Raises:
-        ValueError: if `u` does not have one entry a row.
+        ValueError: if `u` does not have one entry per row.
     """
     if u.shape != values.shape[:1]:
         raise ValueError(f"expected conditions of shape ({values.shape[0]},), got {u.shape}")
     scaled, scale = _scale(np.where(usable(values), values, 0))
     _, index, counts = np.unique(u, return_inverse=True, return_counts=True)
-    for _ in range(2):  # the second pass takes away the rounding of the first
+    for _ in range(2):  # the second pass removes the rounding errors of the first
         for column in scaled.T:
             column -= (np.bincount(index, weights=column) / counts)[index]
     return np.asarray(scaled * (_root_mean_square(scaled) > _tolerance(values)) * scale)
 
 
 def _varying(a: NDArray[Any]) -> tuple[NDArray[np.bool_], Matrix]:
-    """Which columns are usable, and all columns scaled and centred."""
+    """Return which columns are usable, and all columns scaled and centred."""
     a = np.asfortranarray(a)  # a reduction over the rows of contiguous columns is several times faster
     finite = np.isfinite(a).all(axis=0)
     centred = _centre(_scale(a if finite.all() else np.where(finite, a, 0))[0])
@@ -134,7 +132,7 @@ def _tolerance(a: NDArray[Any]) -> float:
 
 
 def _scale(a: NDArray[Any]) -> tuple[Matrix, Matrix]:
-    """Columns divided by their largest absolute value, so that squares neither overflow nor vanish; and that value."""
+    """Return columns divided by their largest absolute value, so that squares neither over- nor underflow; and it."""
     a = np.asarray(a, dtype=np.float64, order="F")
     scale = np.abs(a).max(axis=0, initial=0.0)
     scale[scale == 0] = 1.0
@@ -142,7 +140,7 @@ def _scale(a: NDArray[Any]) -> tuple[Matrix, Matrix]:
 
 
 def _centre(a: Matrix) -> Matrix:
-    # Twice, because the mean of N equal numbers is off by rounding, and that must not look like variation.
+    # Centred twice, because the mean of N equal numbers has a rounding error, which would look like variation.
     a = a - a.mean(axis=0)
     a -= a.mean(axis=0)
     return a

@@ -1,7 +1,7 @@
-"""How hard a dataset is: what linear methods and the raw coordinates reach, and how nonlinear the mixing is.
+"""The difficulty of a dataset: the scores of linear methods and raw coordinates, and the nonlinearity of the mixing.
 
-Every dataset carries these figures, so a score can be read against them. They are made with the truth in hand and are
-shown to no method.
+Every record contains these measures, so that a score can be compared with them. They are computed from the true latents
+and no method sees them.
 """
 
 from __future__ import annotations
@@ -17,42 +17,43 @@ from nica_bench.metrics import assign, correlation, matched_correlation, mean_co
 __all__ = ["DIFFICULTY", "linear_correlation", "measure_difficulty"]
 
 DIFFICULTY = {
-    "linear_r": "mean correlation of z with its held-out linear regression on x",
-    "raw_best": "best-n |correlation| of the raw coordinates of x with z",
+    "linear_r": "mean correlation of z with its linear regression on x, on test data",
+    "raw_best": "MCC of the raw coordinates of x, any of which may be matched",
     "pca": "MCC of the first n principal components",
-    "log_det_sd": "sd of log|det J| of the mixing over the data; 0 for a volume-preserving one",
+    "log_det_sd": "std of log|det J| of the mixing over the data, 0 for a volume-preserving mixing",
     "max_sd": "largest standard deviation of a coordinate of x",
 }
-"""What is measured, by name."""
+"""The description of each measure, by name."""
 
 
 def linear_correlation(x: Floats, z: Floats, x_test: Floats, z_test: Floats) -> float:
-    """Mean correlation of z with its linear regression on x, fitted on one part and measured on another.
+    """Return the mean correlation of z with its linear regression on x, fitted on training and evaluated on test data.
 
     Args:
-        x, z: float64, shapes (N, D) and (N, n), what the regression is fitted on.
-        x_test, z_test: what is scored.
+        x, z: training data, float64, shapes (N, D) and (N, n).
+        x_test, z_test: test data, shapes (M, D) and (M, n).
     """
     mean = x.mean(0)
     weights, *_ = np.linalg.lstsq(x - mean, z - z.mean(0), rcond=None)
     return float(np.mean(np.diag(correlation(z_test, (x_test - mean) @ weights))))
 
 
-def measure_difficulty(train: Split, test: Split, log_det: NDArray[np.floating[Any]]) -> dict[str, float]:
-    """Measure a dataset's difficulty.
+def measure_difficulty(train: Split, test: Split, log_det: NDArray[np.floating[Any]] | None = None) -> dict[str, float]:
+    """Return the measures of `DIFFICULTY` of one dataset.
 
     Args:
-        train: what the regression and the principal components are fitted on.
-        test: what is scored.
-        log_det: log|det J| of the mixing at training points, shape (N,).
+        train: the data on which the regression and the principal components are fitted.
+        test: the data on which they are evaluated.
+        log_det: log|det J| of the mixing at training points, shape (N,); None where the mixing is
+            unknown, so that `log_det_sd` is left out.
     """
-    assert train.z is not None, "difficulty is measured with the latents in hand"
-    assert test.z is not None, "difficulty is measured with the latents in hand"
+    assert train.z is not None, "difficulty is measured from the latents"
+    assert test.z is not None, "difficulty is measured from the latents"
     x, z = train.x.astype(np.float64), train.z.astype(np.float64)
     x_test, z_test = test.x.astype(np.float64), test.z.astype(np.float64)
     n = z.shape[1]
     mean = x.mean(0)
-    _, axes = np.linalg.eigh(np.cov(x, rowvar=False))
+    _, axes = np.linalg.eigh(np.atleast_2d(np.cov(x, rowvar=False)))
     components = axes[:, ::-1][:, :n]
 
     def matched(codes: NDArray[Any], codes_test: NDArray[Any]) -> float:
@@ -63,6 +64,6 @@ def measure_difficulty(train: Split, test: Split, log_det: NDArray[np.floating[A
         "linear_r": linear_correlation(x, z, x_test, z_test),
         "raw_best": matched(x, x_test),
         "pca": matched((x - mean) @ components, (x_test - mean) @ components),
-        "log_det_sd": float(log_det.std()),
+        **({} if log_det is None else {"log_det_sd": float(log_det.std())}),
         "max_sd": float(x.std(0).max()),
     }

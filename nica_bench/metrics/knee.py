@@ -1,6 +1,6 @@
-"""The number of latents from a method's own ranking: where its spectrum drops to the noise baseline.
+"""The number of latents from the spectrum of a method's own ranking, at the knee where it drops to the noise level.
 
-No rule is right for every spectrum and they often disagree, so all of them are reported; one is the default.
+No rule is right for every spectrum and the rules often disagree, so all of them are reported; one is the default.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = [
     "spectrum",
 ]
 
-# Logarithms are taken of no less than this part of the largest value, so that zeros have one.
+# Values below this share of the largest one are raised to it before the logarithm is taken.
 _LOG_FLOOR = 1e-6
 
 # Three times the standard deviation of the augmentation noise in the published experiments.
@@ -33,7 +33,7 @@ _THRESHOLD = 0.03
 
 
 def spectrum(importance: NDArray[Any]) -> Matrix:
-    """Importance in descending order; what is negative or not finite counts as 0.
+    """Return the importance in descending order; values that are negative or not finite become 0.
 
     Args:
         importance: the method's own ranking, shape (m,).
@@ -47,9 +47,9 @@ def spectrum(importance: NDArray[Any]) -> Matrix:
 
 
 def kneedle(sigma: Matrix) -> int:
-    """Knee of the linear spectrum over ranks from 0, by Kneedle (Satopaa et al. 2011); m where there is no knee.
+    """Return the knee of the spectrum over ranks from 0, by Kneedle (Satopaa et al. 2011); m if there is no knee.
 
-    The knee is the first value at the baseline, so its rank is the number of values above it.
+    The knee is the first value at the noise level, so its rank is the number of values above that level.
 
     Args:
         sigma: spectrum, descending, shape (m,).
@@ -58,7 +58,7 @@ def kneedle(sigma: Matrix) -> int:
 
 
 def kneedle_log(sigma: Matrix) -> int:
-    """Kneedle on the logarithm of the spectrum; m where there is no knee.
+    """Return the knee of the logarithm of the spectrum, by Kneedle; m if there is no knee.
 
     Args:
         sigma: spectrum, descending, shape (m,).
@@ -67,7 +67,7 @@ def kneedle_log(sigma: Matrix) -> int:
 
 
 def log_gap(sigma: Matrix) -> int:
-    """Number of values above the largest ratio of neighbours, the first of equal ones; m for a single value.
+    """Return the number of values before the largest log gap, the first of equal ones; m for a single value.
 
     Args:
         sigma: spectrum, descending, shape (m,).
@@ -76,10 +76,10 @@ def log_gap(sigma: Matrix) -> int:
 
 
 def zhu_ghodsi(sigma: Matrix) -> int:
-    """Profile likelihood of a split of the log spectrum into two Gaussians with one variance; m for a single value.
+    """Return the split of the log spectrum into two Gaussians with the largest profile likelihood; m for one value.
 
-    With a common variance the likelihood falls with the sum of squares within the two groups (Zhu & Ghodsi 2006,
-    equation 3), so its maximum needs no variance, and two values are no special case.
+    With a common variance the likelihood decreases with the sum of squares within the two groups (Zhu & Ghodsi 2006,
+    equation 3), so the smallest sum of squares is its maximum.
 
     Args:
         sigma: spectrum, descending, shape (m,).
@@ -90,7 +90,7 @@ def zhu_ghodsi(sigma: Matrix) -> int:
 
 
 def threshold(sigma: Matrix) -> int:
-    """Number of values above .03, three times the augmentation noise of the published experiments.
+    """Return the number of values above .03, three times the augmentation noise of the published experiments.
 
     Args:
         sigma: spectrum, descending, shape (m,).
@@ -105,25 +105,25 @@ RULES: dict[str, Callable[[Matrix], int]] = {
     "zhu-ghodsi": zhu_ghodsi,
     "threshold": threshold,
 }
-"""Every rule by its name: a function of a descending spectrum with some spread."""
+"""The rules by name: functions of a descending spectrum whose values are not all equal."""
 
 DEFAULT_RULE = "kneedle"
 """The rule behind the metric `dimension`."""
 
 
 _LEADING = 5
-"""Values whose gaps the rule for wide spectra passes over: the first are far apart without a knee."""
+"""The number of leading values whose gaps are ignored, since these are large in every wide spectrum."""
 _LINE = 0.10, 0.60
-"""Between which shares of the ranks the line is fitted."""
+"""The range of ranks, as shares of m, on which the line is fitted."""
 _ABOVE_LINE = 0.10
-"""Residual of log sigma from which a value stands above the line."""
+"""The residual of log sigma above which a value counts as above the line."""
 
 
 def late_gap(sigma: Matrix) -> int:
-    """Number of values above the largest ratio of neighbours past the first five, in the first half of the ranks.
+    """Return the number of values before the largest log gap after the first five, in the first half of the ranks.
 
-    Of a wide spectrum: the first values are far apart whatever the knee, and the last drop to zero where pixels never
-    change.
+    In a wide spectrum the first values always have large gaps, and the last values drop to zero because some pixels are
+    constant.
 
     Args:
         sigma: spectrum, descending, shape (m,).
@@ -133,7 +133,7 @@ def late_gap(sigma: Matrix) -> int:
 
 
 def line(sigma: Matrix) -> int:
-    """Number of leading values above the line through log sigma at 10 to 60 % of the ranks, by .10 or more.
+    """Return the number of leading values more than .10 above the line through log sigma at 10 to 60 % of the ranks.
 
     Args:
         sigma: spectrum, descending, shape (m,).
@@ -151,17 +151,17 @@ WIDE_RULES: dict[str, Callable[[Matrix], int]] = {**RULES, "late-gap": late_gap,
 """The rules for the wide spectra of images."""
 
 WIDE_DEFAULT = "late-gap"
-"""The rule of a wide spectrum that is taken where one number is needed: what the eye sees in a logarithmic plot."""
+"""The default rule for wide spectra: the elbow that one sees in a logarithmic plot."""
 
 INTERVAL_RULES = "kneedle", "kneedle-log", "late-gap", "zhu-ghodsi", "line"
-"""The rules whose smallest and largest answer is the interval."""
+"""The rules whose smallest and largest answers are the ends of the interval."""
 
 
 def knee_interval(dimensions: Mapping[str, int]) -> tuple[int, int]:
-    """The smallest and the largest answer of the rules: what can be said of a wide spectrum.
+    """Return the smallest and the largest answer of `INTERVAL_RULES`.
 
-    The threshold takes no part, since it depends on the scale of the codes, nor does the plain log gap, which sees the
-    first value or the last.
+    The threshold is not among them, since it depends on the scale of the codes, nor is the plain log gap, which finds
+    the first or the last value of a wide spectrum.
 
     Args:
         dimensions: from `estimate_dimension(..., wide=True)`.
@@ -171,16 +171,16 @@ def knee_interval(dimensions: Mapping[str, int]) -> tuple[int, int]:
 
 
 def estimate_dimension(importance: NDArray[Any], *, wide: bool = False) -> dict[str, int]:
-    """The number of latents by every rule.
+    """Return the number of latents by every rule.
 
     A spectrum of zeros has 0 latents, and one whose values are all equal has m (by the threshold: 0 or m).
 
     Args:
         importance: the method's own ranking, shape (m,); see `spectrum` for values that are not finite.
-        wide: by the rules for wide spectra too.
+        wide: whether to apply the rules for wide spectra too.
 
     Returns:
-        For each rule a number in 0..m.
+        A number in 0..m for each rule.
 
     Raises:
         ValueError: if importance is not a vector.
@@ -205,14 +205,14 @@ def _squares(values: Matrix) -> float:
 
 
 def _kneedle(values: Matrix) -> int:
-    if len(values) < 3:  # two points make a line
+    if len(values) < 3:  # two points lie on a line
         return len(values)
-    # Here, because it imports scipy.signal and matplotlib: more than a second.
+    # Imported here, because it imports scipy.signal and matplotlib, which takes more than a second.
     from kneed import KneeLocator
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = KneeLocator(np.arange(len(values)), values, curve="convex", direction="decreasing", online=True)
-    # All knees in the order of their ranks. Where the leading values are about equal, Kneedle takes the start of that
-    # plateau for a knee; a knee at rank 0 would say that there are no latents, so the first one after it counts.
+    # The knees are in the order of their ranks. If the leading values are about equal, Kneedle finds a knee at rank 0,
+    # which would mean that there are no latents, so the first knee after it is returned.
     return next((int(rank) for rank in found.all_knees if rank > 0), len(values))

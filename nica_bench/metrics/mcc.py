@@ -1,8 +1,8 @@
-"""Mean correlation coefficient: codes matched to latents on one sample, scored on another.
+"""Mean correlation coefficient (MCC): codes are matched to latents on one sample and scored on another.
 
-The sum of signed correlations is divided by the true number of latents, so a missing code costs what it should and an
-extra one brings nothing. Matching and signs are learned on validation data: scored on the same data, the maximum over
-permutations and signs of pure noise is well above 0.
+The sum of signed correlations is divided by the true number of latents, so a missing code counts as 0 and an extra code
+adds nothing. Assignment and signs are learned on validation data, since their maximum on the scored data itself would
+be well above 0 even for pure noise.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Candidates = Sequence[int] | NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class Assignment:
-    """Which code stands for which latent.
+    """The code that is matched to each latent.
 
     Args:
-        codes: for each of the n latents the index of its code, or -1 where it has none.
-        signs: for each latent the sign of the correlation when it was matched, 1 or -1; 0 where it has no code.
+        codes: the index of the code of each of the n latents, or -1 if it has none.
+        signs: the sign of the correlation at the assignment for each latent, 1 or -1, or 0 if it has no code.
 
     Raises:
         ValueError: if the two have different lengths, a code is used twice or signs and codes contradict each other.
@@ -38,7 +38,7 @@ class Assignment:
 
     def __post_init__(self) -> None:
         if len(self.codes) != len(self.signs):
-            raise ValueError(f"expected one sign a code, got {len(self.codes)} codes and {len(self.signs)} signs")
+            raise ValueError(f"expected one sign per code, got {len(self.codes)} codes and {len(self.signs)} signs")
         used = [code for code in self.codes if code != -1]
         if min(used, default=0) < 0 or len(set(used)) != len(used):
             raise ValueError(f"expected distinct codes from 0, or -1 for none, got {self.codes}")
@@ -46,13 +46,13 @@ class Assignment:
             raise ValueError(f"expected signs of 1 or -1, and 0 without a code, got {self.signs} for {self.codes}")
 
     def read(self, table: Matrix) -> Matrix:
-        """Signed correlation of each latent with its code, from a table of correlations.
+        """Return the signed correlation of each latent with its code, from a matrix of correlations.
 
         Args:
             table: correlations, shape (n, m).
 
         Returns:
-            Shape (n,), in [-1, 1]: positive where the learned sign holds, 0 for a latent without a code.
+            Shape (n,), in [-1, 1]: positive if the learned sign holds, 0 for a latent without a code.
         """
         result = np.zeros(len(self.codes))
         for latent, (code, sign) in enumerate(zip(self.codes, self.signs, strict=True)):
@@ -62,15 +62,15 @@ class Assignment:
 
 
 def match(table: Matrix, candidates: Candidates) -> Assignment:
-    """The one-to-one assignment with the largest sum of |correlation| (Kuhn 1955, the Hungarian method).
+    """Return the one-to-one assignment with the largest sum of |correlation| (Kuhn 1955, the Hungarian method).
 
     Args:
         table: correlations of latents with codes, shape (n, m).
-        candidates: indices of the codes that may be used; there may be fewer than n or more.
+        candidates: indices of the codes that may be used; their number may be smaller or larger than n.
 
     Returns:
-        A code for min(n, number of candidates) latents. A correlation of exactly 0 means an unusable code or latent;
-        it is not a match, since there is no sign to learn.
+        A code for min(n, number of candidates) latents. A correlation of exactly 0, which an unusable code or latent
+        has, is no match, since it has no sign.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -86,7 +86,7 @@ def match(table: Matrix, candidates: Candidates) -> Assignment:
 
 
 def assign(z: NDArray[Any], codes: NDArray[Any], candidates: Candidates) -> Assignment:
-    """Match codes with latents on the data given, which should not be the data that is scored.
+    """Return the assignment of codes to latents on the given data, which should not be the scored data.
 
     Args:
         z: latents, shape (N, n).
@@ -97,37 +97,37 @@ def assign(z: NDArray[Any], codes: NDArray[Any], candidates: Candidates) -> Assi
 
 
 def matched_correlation(assignment: Assignment, z: NDArray[Any], codes: NDArray[Any]) -> Matrix:
-    """Correlation of each latent with its code, with the sign as it was learned.
+    """Return the correlation of each latent with its code, multiplied by the learned sign.
 
     Args:
-        assignment: from `assign`, on other data.
+        assignment: an assignment that was learned on other data, see `assign`.
         z: latents, shape (N, n).
         codes: codes, shape (N, m).
 
     Returns:
-        Shape (n,), in [-1, 1]; negative where the sign learned does not hold here; 0 for a latent without a code.
+        Shape (n,), in [-1, 1]; negative if the learned sign does not hold; 0 for a latent without a code.
     """
     return assignment.read(correlation(z, codes))
 
 
 def mean_correlation(matched: Matrix) -> float:
-    """Sum of matched correlations over the true number of latents, in [-1, 1].
+    """Return the sum of matched correlations divided by the true number of latents, in [-1, 1].
 
     Args:
-        matched: from `matched_correlation`, shape (n,), n >= 1.
+        matched: the values of `matched_correlation`, shape (n,), n >= 1.
     """
     return float(matched.sum() / len(matched))
 
 
 def top_codes(importance: NDArray[Any], n: int) -> NDArray[np.intp]:
-    """The n codes that a method itself ranks highest.
+    """Return the n codes that the method itself ranks highest.
 
     Args:
-        importance: the method's ranking, larger is more important, shape (m,).
-        n: how many.
+        importance: the method's own ranking, larger is more important, shape (m,).
+        n: the number of codes.
 
     Returns:
-        min(n, m) indices, most important first; ties in the order of the index, importance that is not finite last.
+        min(n, m) indices, most important first; ties are in the order of the index, values that are not finite last.
     """
     key = np.where(np.isfinite(importance), -np.asarray(importance, dtype=np.float64), np.inf)
     return np.argsort(key, kind="stable")[:n]

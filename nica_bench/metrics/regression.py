@@ -1,4 +1,4 @@
-"""How much of the latents an affine map of codes predicts: information in the codes, whatever their basis."""
+"""Affine regression of latents on codes: the information in the codes, independent of their basis."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from nica_bench.metrics.mcc import Assignment, top_codes
 
 __all__ = ["held_out_r2", "leakage", "r2_affine", "slopes"]
 
-# Directions of standardised codes with less than this part of the largest singular value are left out. It is above the
-# rounding of single precision: two copies of a float32 code must not be told apart.
+# Directions of standardised codes with a singular value below this share of the largest one are left out. The share is
+# above the rounding of single precision, so that two copies of a float32 code count as one.
 _SMALLEST_SINGULAR = 1e-6
 
 
 def held_out_r2(fit_codes: NDArray[Any], fit_z: NDArray[Any], test_codes: NDArray[Any], test_z: NDArray[Any]) -> Matrix:
-    """R^2 on test data of the least-squares affine map from codes to latents that was fitted on other data.
+    """Return the R^2 on test data of the least-squares affine map from codes to latents fitted on other data.
 
-    The least-squares problem has the smallest norm on standardised codes, so repeated and linearly dependent codes are
-    safe. A code that is constant or not finite in either sample is left out.
+    The solution of the smallest norm on standardised codes is taken, so codes may be repeated or linearly dependent. A
+    code that is constant or not finite in either sample is left out.
 
     Args:
         fit_codes: codes to fit on, shape (N, k); k may be 0.
@@ -30,8 +30,8 @@ def held_out_r2(fit_codes: NDArray[Any], fit_z: NDArray[Any], test_codes: NDArra
         test_z: latents to score on, shape (M, n).
 
     Returns:
-        For each latent 1 - residual / total sum of squares on the test data, clipped to [0, 1], shape (n,); 0 for a
-        latent that is constant there.
+        1 - residual / total sum of squares of each latent on the test data, clipped to [0, 1], shape (n,); 0 for a
+        constant latent.
     """
     good = usable(fit_codes) & usable(test_codes)
     varies = usable(fit_z) & usable(test_z)
@@ -40,17 +40,17 @@ def held_out_r2(fit_codes: NDArray[Any], fit_z: NDArray[Any], test_codes: NDArra
         return result
     a, b = (np.asarray(codes[:, good], dtype=np.float64) for codes in (fit_codes, test_codes))
     y, target = (np.asarray(z[:, varies], dtype=np.float64) for z in (fit_z, test_z))
-    # By the largest value first: the square of a very large or very small code is out of range.
+    # Codes are divided by their largest value first, since squares of very large or small values are out of range.
     scale = np.abs(a).max(axis=0)
     a = a / scale
     centre, mean = a.mean(axis=0), y.mean(axis=0)
     a -= centre
     spread = np.sqrt((a * a).mean(axis=0))
     a /= spread
-    # The normal equations cost a fraction of a decomposition of all rows; the cut is on squared singular values.
+    # The normal equations cost a fraction of a decomposition of all rows; they have squared singular values.
     weights = np.linalg.lstsq(a.T @ a, a.T @ (y - mean), rcond=_SMALLEST_SINGULAR**2)[0]
     total = target - target.mean(axis=0)
-    # A test code far beyond those of the fit may put the prediction out of range: it is then as wrong as can be.
+    # A test code far beyond those of the fit may make the prediction infinite; R^2 is then 0.
     with np.errstate(over="ignore", invalid="ignore"):
         residual = target - mean - (b / scale - centre) / spread @ weights
         r2 = 1.0 - (residual * residual).sum(axis=0) / (total * total).sum(axis=0)
@@ -65,9 +65,9 @@ def r2_affine(
     test_z: NDArray[Any],
     importance: NDArray[Any],
 ) -> float:
-    """Held-out R^2, averaged over latents, from the method's own top n codes, with an intercept.
+    """Return the held-out R^2 of an affine map from the method's own leading n codes, the mean over latents.
 
-    1 says that the codes hold the latents up to an affine map: a rotation is not held against them, as it is by mcc.
+    It is 1 if the codes determine the latents up to an affine map; unlike the MCC it does not penalise a rotation.
 
     Args:
         fit_codes, test_codes: codes, shapes (N, m) and (M, m).
@@ -75,7 +75,7 @@ def r2_affine(
         importance: the method's own ranking, shape (m,).
 
     Returns:
-        In [0, 1]; 0 where nothing is predicted.
+        A value in [0, 1].
     """
     top = top_codes(importance, fit_z.shape[1])
     return float(held_out_r2(fit_codes[:, top], fit_z, test_codes[:, top], test_z).mean())
@@ -88,7 +88,7 @@ def leakage(
     test_z: NDArray[Any],
     importance: NDArray[Any],
 ) -> float:
-    """Held-out R^2, averaged over latents, from all codes that are *not* in the top n: what the ranking left behind.
+    """Return the held-out R^2 of an affine map from all codes but the leading n, the mean over latents.
 
     Args:
         fit_codes, test_codes: codes, shapes (N, m) and (M, m).
@@ -96,23 +96,23 @@ def leakage(
         importance: the method's own ranking, shape (m,).
 
     Returns:
-        In [0, 1]; 0 where there are no other codes.
+        A value in [0, 1]; 0 if there are no other codes.
     """
     rest = np.setdiff1d(np.arange(fit_codes.shape[1]), top_codes(importance, fit_z.shape[1]))
     return float(held_out_r2(fit_codes[:, rest], fit_z, test_codes[:, rest], test_z).mean())
 
 
 def slopes(assignment: Assignment, z: NDArray[Any], codes: NDArray[Any]) -> Matrix:
-    """Slope and intercept of the regression of each latent on its own code: the statistic of the paper's Table 1.
+    """Return slope and intercept of the regression of each latent on its own code, as in the paper's Table 1.
 
     Args:
-        assignment: which code stands for which latent.
+        assignment: the code of each latent.
         z: latents, shape (N, n).
         codes: codes, finite, shape (N, m).
 
     Returns:
-        Shape (n, 2): slope and intercept of z_i = slope code + intercept; slope 0 where a latent has no code, or one
-        that is constant.
+        Shape (n, 2): slope and intercept of z_i = slope * code + intercept; slope 0 for a latent without a code or with
+        a constant one.
     """
     found = np.zeros((z.shape[1], 2))
     for i, code in enumerate(assignment.codes):

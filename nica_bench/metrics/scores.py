@@ -1,8 +1,9 @@
-"""Everything that is said about one fit: codes on validation and test data against the latents."""
+"""The scores of one fit: its codes on validation and test data are compared with the true latents."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,14 +24,19 @@ _CHANCE_ROWS = 2_000
 
 @dataclass(frozen=True)
 class Metric:
-    """What a number means.
+    """The description of a metric.
 
     Args:
-        name: its key in a record.
-        description: one line for people.
-        low, high: its range, ends included.
-        higher_is_better: None where neither end is good, as for a count or a chance level.
-        needs_latents: it compares codes with the latents, so it is not applicable where nobody knows them.
+        name: the key in a record.
+        description: one line.
+        low, high: the range, ends included.
+        higher_is_better: None if neither end is better, as for a count or a chance level.
+        needs_latents: whether it compares codes with the true latents, so that it needs data with known latents.
+        chance: the expected score of codes that are independent of the latents, if that is one known number.
+        compute: the function of a metric that is added to those of nica-bench: from validation data, test data and the
+            method's own ranking of its codes, shape (m,), to a number in the range. What is learned, such as a match or
+            a sign, comes from validation data; the number comes from test data. A metric that does not need the latents
+            is also computed on data without them, with z of shape (N, 0).
     """
 
     name: str
@@ -39,49 +45,68 @@ class Metric:
     high: float
     higher_is_better: bool | None
     needs_latents: bool = True
+    chance: float | None = None
+    compute: Callable[[Sample, Sample, NDArray[Any]], float] | None = None
 
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("mcc", "own top n codes, matched and signed on validation, Pearson on test, over n", -1, 1, True),
-        Metric("mcc_best", "as mcc, but any of the codes may be matched", -1, 1, True),
-        Metric("mcc_within", "as mcc, after the means of the conditions are removed", -1, 1, True),
-        Metric("mcc_spearman", "as mcc, on ranks", -1, 1, True),
-        Metric("r2_affine", "held-out R^2 of an affine map from the own top n codes to the latents", 0, 1, True),
-        Metric("leakage", "held-out R^2 of an affine map from all codes but the own top n", 0, 1, False),
-        Metric("slope", "mean over latents of the |slope| of a latent on its own code", 0, math.inf, None),
-        Metric("slope_error", "mean over latents of the distance of that |slope| from 1", 0, math.inf, False),
         Metric(
-            "dimension", f"number of latents estimated from the own ranking ({DEFAULT_RULE})", 0, math.inf, None, False
+            "mcc",
+            "mean Pearson correlation of the own leading n codes, matched and signed on validation data",
+            -1,
+            1,
+            True,
         ),
-        Metric("dimension_correct", "1 if the estimated number of latents is the true one", 0, 1, True),
-        Metric("chance", "mean |mcc| with the rows of the codes shuffled, at up to 2,000 rows a sample", 0, 1, None),
-        Metric("knee", f"images: number of latents that the eye would see ({WIDE_DEFAULT})", 0, math.inf, None, False),
-        Metric("knee_low", "images: the smallest number of latents that a rule finds", 0, math.inf, None, False),
-        Metric("knee_high", "images: the largest number of latents that a rule finds", 0, math.inf, None, False),
+        Metric("mcc_best", "as mcc, but any code may be matched", -1, 1, True),
+        Metric("mcc_within", "as mcc, after the condition means are removed", -1, 1, True),
+        Metric("mcc_spearman", "as mcc, with Spearman instead of Pearson correlations", -1, 1, True),
+        Metric("r2_affine", "held-out R^2 of an affine map from the own leading n codes to the latents", 0, 1, True),
         Metric(
-            "knee_moved", "images: largest less smallest knee over the last half of training", 0, math.inf, None, False
+            "leakage", "held-out R^2 of an affine map from all codes but the own leading n to the latents", 0, 1, False
         ),
-        Metric("knee_found", "images: 1 if the published number lies in knee_low to knee_high", 0, 1, True, False),
+        Metric("slope", "mean over latents of |slope| in the regression of a latent on its code", 0, math.inf, None),
+        Metric("slope_error", "mean over latents of ||slope| - 1|", 0, math.inf, False),
+        Metric(
+            "dimension", f"estimated number of latents, from the own ranking ({DEFAULT_RULE})", 0, math.inf, None, False
+        ),
+        Metric("dimension_correct", "1 if the estimated number of latents is the true one, else 0", 0, 1, True),
+        Metric("chance", "mean |mcc| with the rows of the codes shuffled, on up to 2,000 rows per sample", 0, 1, None),
+        Metric(
+            "knee", f"images: number of latents at the elbow of the spectrum ({WIDE_DEFAULT})", 0, math.inf, None, False
+        ),
+        Metric("knee_low", "images: smallest number of latents by any of five rules", 0, math.inf, None, False),
+        Metric("knee_high", "images: largest number of latents by any of five rules", 0, math.inf, None, False),
+        Metric(
+            "knee_moved", "images: largest minus smallest knee over the last half of training", 0, math.inf, None, False
+        ),
+        Metric(
+            "knee_found",
+            "images: 1 if the published number of latents is in [knee_low, knee_high], else 0",
+            0,
+            1,
+            True,
+            False,
+        ),
         Metric(
             "bits",
-            "images: held-out bits a dimension, a density on [0, 1] of images with the method's own noise",
+            "images: negative log-likelihood of the test images in bits per dimension, with noise of std .01",
             -math.inf,
             math.inf,
             False,
             False,
         ),
-        Metric("bayes", "images: accuracy of the class-conditional normal density of all codes", 0, 1, True, False),
-        Metric("bayes_knee", "images: the same of the leading codes up to the knee", 0, 1, True, False),
-        Metric("bayes_22", "images: the same of the leading 22 codes", 0, 1, True, False),
+        Metric("bayes", "images: accuracy of naive Bayes on all codes", 0, 1, True, False),
+        Metric("bayes_knee", "images: accuracy of naive Bayes on the leading codes up to the knee", 0, 1, True, False),
+        Metric("bayes_22", "images: accuracy of naive Bayes on the leading 22 codes", 0, 1, True, False),
         Metric(
             "probe_knee", "images: accuracy of a linear probe on the leading codes up to the knee", 0, 1, True, False
         ),
         Metric("probe_22", "images: accuracy of a linear probe on the leading 22 codes", 0, 1, True, False),
     )
 }
-"""All that `Scores.values` may hold, in the order of tables."""
+"""The metrics that `Scores.values` may hold, in the order of tables."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +114,8 @@ class Sample:
     """Latents, codes and conditions of the same rows.
 
     Args:
-        z: latents, finite, shape (N, n), n >= 1, N >= 2.
-        codes: codes, shape (N, m); constant columns and values that are not finite are allowed, and score 0.
+        z: latents, finite, shape (N, n), N >= 2; n is 0 where they are unknown.
+        codes: codes, shape (N, m); columns that are constant or not finite are allowed and score 0.
         u: conditions, integers, shape (N,).
 
     Raises:
@@ -102,8 +127,8 @@ class Sample:
     u: NDArray[np.integer[Any]]
 
     def __post_init__(self) -> None:
-        if self.z.ndim != 2 or self.z.shape[0] < 2 or self.z.shape[1] < 1:
-            raise ContractError(f"expected latents of shape (N, n) with N >= 2 and n >= 1, got {self.z.shape}")
+        if self.z.ndim != 2 or self.z.shape[0] < 2:
+            raise ContractError(f"expected latents of shape (N, n) with N >= 2, got {self.z.shape}")
         rows = self.z.shape[0]
         if self.codes.ndim != 2 or self.codes.shape[0] != rows:
             raise ContractError(f"expected codes of shape ({rows}, m), got {self.codes.shape}")
@@ -114,20 +139,20 @@ class Sample:
                 f"expected conditions, integers of shape ({rows},), got {self.u.dtype} of shape {self.u.shape}"
             )
         if not np.isfinite(self.z).all():
-            raise ContractError("expected finite latents, got values that are not")
+            raise ContractError("expected finite latents, got values that are not finite")
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of one fit. There is no NaN anywhere.
+    """The scores of one fit; all values are finite.
 
     Args:
-        values: metrics by name, each in the range that `METRICS` states.
-        dimensions: the number of latents by every rule; empty for a method that was told.
-        assignment: the match behind `mcc`: code index and sign for each latent.
-        correlation: Pearson correlation of latents and codes on test data, shape (n, m), signs as they are.
+        values: metrics by name, each in the range of `METRICS`.
+        dimensions: the number of latents by every rule; empty for a method that is given it.
+        assignment: the assignment behind `mcc`: the code index and the sign for each latent.
+        correlation: the Pearson correlation of latents and codes on test data, shape (n, m), signed.
         slopes: slope and intercept of each latent on its own code, on test data, shape (n, 2).
-        notes: what to know beside the numbers, such as "2 of 10 codes are constant".
+        notes: remarks on the scores, such as "2 of 10 codes are constant".
 
     Raises:
         ValueError: if a value has an unknown name or is out of its range.
@@ -159,20 +184,19 @@ def score(
     *,
     knows_dimension: bool = False,
 ) -> Scores:
-    """Score the codes of one fit. Matches, signs and maps come from validation data, every number from test data.
+    """Score the codes of one fit. Assignments, signs and maps are learned on validation data, scores are on test data.
 
-    A code that is constant or holds a value that is not finite, in either sample, counts as carrying nothing.
+    A code that is constant or not finite in either sample scores 0.
 
     Args:
-        validation: sample to learn on, shapes (N, n) and (N, m).
-        test: sample to score on, shapes (M, n) and (M, m).
+        validation: the sample to learn on, shapes (N, n) and (N, m).
+        test: the sample to score on, shapes (M, n) and (M, m).
         importance: the method's own ranking, made without the latents, shape (m,).
-        rng: random stream of the chance level; nothing else is random.
-        knows_dimension: the method was told n, so its number of codes estimates nothing: `dimension` and
-            `dimension_correct` are left out.
+        rng: the random stream of the chance level; all other scores are deterministic.
+        knows_dimension: whether the method is given n; `dimension` and `dimension_correct` are then left out.
 
     Raises:
-        ContractError: if the samples or the ranking don't fit together.
+        ContractError: if the shapes of the samples and the ranking do not agree.
     """
     latents, width = test.z.shape[1], test.codes.shape[1]
     if validation.z.shape[1] != latents or validation.codes.shape[1] != width:
@@ -180,12 +204,14 @@ def score(
             f"expected {latents} latents and {width} codes in both samples, "
             f"got {validation.z.shape[1]} and {validation.codes.shape[1]} in validation"
         )
+    if latents < 1:
+        raise ContractError("expected at least one latent, got none")
     if importance.shape != (width,):
-        raise ContractError(f"expected importance of shape ({width},), one value a code, got {importance.shape}")
+        raise ContractError(f"expected importance of shape ({width},), one value per code, got {importance.shape}")
 
     good = usable(validation.codes) & usable(test.codes)
     notes = _notes(validation, test, importance, good)
-    # Zeros are constant, so from here on every function knows such a code for what it is, in both samples.
+    # Zeros are constant, so that every function below treats such a code as unusable in both samples.
     fit_codes, test_codes = (np.where(good, np.asfortranarray(s.codes), 0) for s in (validation, test))
     top = top_codes(importance, latents)
 
@@ -232,7 +258,7 @@ def _chance(
     test_codes: NDArray[Any],
     rng: np.random.Generator,
 ) -> float:
-    """Mean |mcc| over shuffles of the rows of the codes, matched on one sample and read on the other."""
+    """Return the mean |mcc| over shuffles of the rows of the codes, matched on one sample and scored on the other."""
     parts = []
     for z, codes in ((fit_z, fit_codes), (test_z, test_codes)):
         rows = rng.permutation(len(z))[:_CHANCE_ROWS]

@@ -47,7 +47,7 @@ class Recipe:
     """How a named mixing is drawn.
 
     - "realnvp": affine coupling blocks with a random permutation before each, every layer of the subnets drawn as
-      `torch.nn.Linear` draws it. The paper's (section 4.3.1); nearly linear, and it does not preserve volume.
+      `torch.nn.Linear` draws it. The paper's (section 4.3.1); it does not preserve volume.
     - "gin": the same with volume-preserving couplings, and a random rotation after each block, without which it leaves
       single latents nearly readable in single coordinates. log|det| is 0.
     - "mlp": random orthogonal layers with a leaky ReLU between each two.
@@ -143,10 +143,10 @@ MIXINGS: Mapping[str, Recipe] = {
     "realnvp": Recipe("realnvp", "random affine couplings, the paper's"),
     "gin": Recipe("gin", "random volume-preserving couplings with rotations between"),
     "mlp": Recipe("mlp", "random orthogonal layers with leaky ReLUs between; blocks is its depth"),
-    "easy": Recipe("realnvp", "the paper's: nearly linear", scale=1.0),
+    "easy": Recipe("realnvp", "the paper's", scale=1.0),
     "medium": Recipe("gin", "gin with weights x 0.9", scale=0.9),
     "hard": Recipe(
-        "realnvp", "realnvp with weights x 1.2, far from linear but not absurd", 1.2, Acceptance(Range(0.85, 0.95), 50)
+        "realnvp", "realnvp with weights x 1.2, of limited difficulty", 1.2, Acceptance(Range(0.85, 0.95), 50)
     ),
 }
 """The names `mixing=` takes."""

@@ -1,39 +1,28 @@
-"""The records of one folder or several, read quickly, with a line for all that a reader of their tables must know.
-
-`Store.scan` checks every value of every record again, which a run that goes on from there needs and a table does not:
-ten thousand records would take it several seconds. Here a record whose outline is right is taken as it was written,
-and any other goes through the full check, so that its fault is named.
-"""
+"""The records of one folder or several, with a line for all that a reader of their tables must know."""
 
 from __future__ import annotations
 
 import dataclasses
-import gc
-import json
 import os
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from numpy.typing import NDArray
 
-from nica_bench.errors import NicaBenchError, UsageError, did_you_mean
+from nica_bench.errors import UsageError, did_you_mean
 from nica_bench.files.atomic import reason
+from nica_bench.records.file import MisnamedError, read_record_file
+from nica_bench.records.folder import StoreError, list_runs
 from nica_bench.records.parquet import Pack
-from nica_bench.records.record import RECORD_FORMAT, TOLD, Record, RunSpec, Status, kind_of, letters_of
-from nica_bench.records.store import Store, StoreError
+from nica_bench.records.record import Record, Status
+from nica_bench.records.spec import RecordError
+from nica_bench.records.store import Store
 
 __all__ = ["Collection", "collect", "machine_of", "open_source"]
-
-_SPEC = frozenset("init" if f.name == "training_seed" else f.name for f in dataclasses.fields(RunSpec))
-_RECORD = frozenset(f.name for f in dataclasses.fields(Record))
-_OUTLINE = _RECORD - {"side_information"} | {"format", "key", "told"}
-_TOLD = frozenset(TOLD)
-_STATUS = {status.value: status for status in Status}
 
 
 @dataclass(frozen=True)
@@ -49,6 +38,12 @@ class Collection:
     records: tuple[Record, ...]
     stores: Mapping[str, Store | Pack] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, records: Iterable[Record], store: Store | Pack) -> Self:
+        """Records of one store, no key twice."""
+        ordered = tuple(sorted(records, key=_order))
+        return cls(ordered, {record.key: store for record in ordered})
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -111,9 +106,8 @@ class Collection:
 def collect(folders: Iterable[Path | str]) -> Collection:
     """Read the records of folders, and of files of packed records.
 
-    A file that is no whole record is left out and named in a note, and so is a record of an older schema and a copy of
-    a record under another name. Where two folders hold the same run, an ok record wins over one that is not, else the
-    first folder's.
+    A file that is no whole record is left out and named in a note, and so is a copy of a record under another name.
+    Where two folders hold the same run, an ok record wins over one that is not, else the first folder's.
 
     Args:
         folders: written by `nica-bench run --out`; or files ending in .parquet, written by `nica-bench collect`.
@@ -128,16 +122,14 @@ def collect(folders: Iterable[Path | str]) -> Collection:
     folders = list(folders)
     for folder in folders:
         store = open_source(folder)
-        with _no_collector():
-            found = list(store.records() if isinstance(store, Pack) else _read(store, faults))
-            for record in found:
-                key = record.key
-                other = records.get(key)
-                if other is not None:
-                    twice.append((other, record))
-                    if other.status is Status.OK or record.status is not Status.OK:
-                        continue
-                records[key], stores[key] = record, store
+        for record in store.records() if isinstance(store, Pack) else _read(store, faults):
+            key = record.key
+            other = records.get(key)
+            if other is not None:
+                twice.append((other, record))
+                if other.status is Status.OK or record.status is not Status.OK:
+                    continue
+            records[key], stores[key] = record, store
     notes = [_FAULTS[kind](len(texts), texts[0]) for kind, texts in faults.items()]
     if not records:
         where = " and ".join(map(str, folders))
@@ -149,9 +141,7 @@ def collect(folders: Iterable[Path | str]) -> Collection:
         differ = sum(a.scores != b.scores for a, b in twice)
         says = f"{differ} of them differ in their scores" if differ else "all with the same scores"
         notes.append(f"{len(twice)} runs are in more than one folder, {says}: each counts once")
-    with _no_collector():
-        ordered = sorted(records.values(), key=_order)
-    return Collection(tuple(ordered), stores, tuple(notes))
+    return Collection(tuple(sorted(records.values(), key=_order)), stores, tuple(notes))
 
 
 def open_source(path: Path | str) -> Store | Pack:
@@ -164,10 +154,6 @@ def open_source(path: Path | str) -> Store | Pack:
 
 
 _FAULTS: dict[str, Callable[[int, str], str]] = {
-    "older": lambda n, first: (
-        f"{n} records of an older schema are left out (this nica-bench reads format {RECORD_FORMAT}); "
-        f"run their runs again; the first is {first}"
-    ),
     "copy": lambda n, first: (
         f"{n} files are copies of records under another name and are not counted twice; the first is {first}"
     ),
@@ -193,87 +179,17 @@ def _read(store: Store, faults: dict[str, list[str]]) -> Iterator[Record]:
 
 
 def _read_files(store: Store, faults: dict[str, list[str]]) -> Iterator[Record]:
-    try:
-        names = sorted(n for n in os.listdir(store.runs) if n.endswith(".json") and n[0] != ".")
-    except FileNotFoundError:  # prepared for, but nothing was written yet, or all of it is packed
-        return
-    except OSError as error:
-        raise StoreError(f"cannot list {store.runs}: {error.strerror}") from error
-    for name in names:
-        path = store.runs / name
+    folder = os.fspath(store.runs)
+    for name in list_runs(store.runs).records:
+        path = f"{folder}/{name}.json"
         try:
-            with open(path, "rb") as file:
-                value = json.loads(file.read())
+            yield read_record_file(path, verify=False)
         except FileNotFoundError:  # another process is replacing it
             continue
-        except (OSError, ValueError, RecursionError) as error:
+        except MisnamedError as error:
+            faults.setdefault("copy", []).append(f"{path}: {error}")
+        except (OSError, RecordError) as error:
             faults.setdefault("broken", []).append(f"{path}: {_first_line(error)}")
-            continue
-        record = _taken(value, name)
-        if record is None:
-            try:
-                record = Record.from_json(value)
-            except (NicaBenchError, ValueError, RecursionError) as error:
-                older = isinstance(value, dict) and _older(value)
-                faults.setdefault("older" if older else "broken", []).append(f"{path}: {_first_line(error)}")
-                continue
-            if record.key + ".json" != name:
-                faults.setdefault("copy", []).append(f"{path} of {record.spec.short}")
-                continue
-        yield record
-
-
-def _older(value: Mapping[str, Any]) -> bool:
-    """Written before this schema: a lower number, or none at all, or a field that came later is missing."""
-    number = value.get("format", 0)
-    if not isinstance(number, int) or number > RECORD_FORMAT:
-        return False
-    return number < RECORD_FORMAT or ("spec" in value and not value.keys() >= _OUTLINE)
-
-
-def _taken(value: Any, name: str) -> Record | None:
-    """A record as it was written, or None where its outline is not that of a record of this schema."""
-    if not isinstance(value, dict) or value.keys() != _OUTLINE or value["format"] != RECORD_FORMAT:
-        return None
-    spec, scores, told = value["spec"], value["scores"], value["told"]
-    if value["key"] + ".json" != name or not isinstance(spec, dict) or spec.keys() != _SPEC:
-        return None
-    if value["status"] not in _STATUS or not isinstance(scores, dict) or not isinstance(told, dict):
-        return None
-    if not _TOLD - {"family"} <= told.keys() <= _TOLD or not all(type(v) is bool for v in told.values()):
-        return None
-    # NaN and text in a number's place would spoil a median without a word.
-    if not all(v is None or (type(v) in (int, float) and -1e308 < v < 1e308) for v in scores.values()):
-        return None
-    if not (
-        type(spec["seed"]) is int
-        and type(spec["init"]) is int
-        and value["kind"] in ("method", "floor", "baseline", "reference")
-    ):
-        return None
-    run = object.__new__(RunSpec)
-    run.__dict__.update(
-        spec, key=value["key"], training_seed=spec["init"]
-    )  # a property that is made once: this is where it keeps its value
-    record = object.__new__(Record)
-    record.__dict__.update((field, value[field]) for field in _RECORD - {"side_information"})
-    # A record from before families were has no word of them.
-    letters = letters_of(told)
-    kind = kind_of(value["kind"], letters)
-    record.__dict__.update(side_information=letters, kind=kind, spec=run, status=_STATUS[value["status"]])
-    return record
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Nothing is thrown away while records are read, and looking for it takes a third of the time."""
-    on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if on:
-            gc.enable()
 
 
 def _first_line(error: BaseException) -> str:
@@ -300,22 +216,19 @@ def _named(names: Sequence[str], what: str, records: Iterable[Record]) -> set[st
 
 def machine_of(record: Record) -> tuple[Any, ...]:
     """What must be the same for seconds to compare: host, processor, device and number of threads."""
-    made = record.maker
+    made = record.origin
     return made.get("host"), made.get("cpu"), made.get("device"), made.get("threads")
 
 
 def _provenance_notes(records: Iterable[Record]) -> list[str]:
     """What differs between the records' makers."""
-    makers = [record.maker for record in records]
-    counts = Counter(map(id, makers))  # thousands of packed records share one
-    hosts, versions, dirty = Counter[str](), Counter[str](), 0
-    for number, made in {id(made): made for made in makers}.items():
-        count = counts[number]
+    hosts, versions, dirty, total = Counter[str](), Counter[str](), 0, 0
+    for made in (record.origin for record in records):
         torch = (made.get("versions") or {}).get("torch")
-        hosts[f"{made.get('host') or 'an unknown host'} ({made.get('cpu') or 'unknown processor'})"] += count
-        versions[f"nica-bench {made.get('nica_bench') or 'unknown'} with torch {torch or 'unknown'}"] += count
-        dirty += count * bool((made.get("git") or {}).get("dirty"))
-    total = len(makers)
+        hosts[f"{made.get('host') or 'an unknown host'} ({made.get('cpu') or 'unknown processor'})"] += 1
+        versions[f"nica-bench {made.get('nica_bench') or 'unknown'} with torch {torch or 'unknown'}"] += 1
+        dirty += bool((made.get("git") or {}).get("dirty"))
+        total += 1
     notes = []
     if len(hosts) > 1:
         notes.append(f"records come from {len(hosts)} machines, {_counted(hosts)}: their seconds don't compare")

@@ -1,17 +1,27 @@
-"""Whose a folder is: that of records, nobody's yet, or something else's, which is left alone."""
+"""A folder of records: whose it is (that of records, nobody's yet, or something else's), and the files in it."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
-from nica_bench.errors import UsageError
-from nica_bench.files.atomic import is_temporary, sync_folder, temporary
+from nica_bench.errors import NicaBenchError, UsageError
+from nica_bench.files.atomic import is_temporary, reason, temporary, write_whole
 from nica_bench.records.parquet import PACK_NAME, Pack
 
-__all__ = ["CELLS", "RECORD_NAME", "STORE_FORMAT", "check_folder", "prepare_folder"]
+__all__ = [
+    "CELLS",
+    "RECORD_NAME",
+    "STORE_FORMAT",
+    "Listing",
+    "StoreError",
+    "check_folder",
+    "list_runs",
+    "prepare_folder",
+]
 
 STORE_FORMAT = 1
 """Number of the folder's layout, written to its marker file."""
@@ -23,6 +33,41 @@ RECORD_NAME = re.compile(r"[0-9a-f]{64}\.json")
 """Names of the runs' records."""
 
 _MARKER = "nica-bench.json"
+
+
+class StoreError(NicaBenchError):
+    """A run cannot be written or read; names the file and the reason."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files of a folder of runs.
+
+    Args:
+        records: names of the files that should be records, but for '.json', sorted: keys, where nobody else put one.
+        arrays: the same of files of arrays.
+    """
+
+    records: tuple[str, ...]
+    arrays: frozenset[str]
+
+
+def list_runs(runs: Path) -> Listing:
+    """List a folder of runs; one that does not exist holds none, since nothing was written yet or all is packed.
+
+    Raises:
+        StoreError: if it cannot be listed.
+    """
+    try:
+        names = [name for name in os.listdir(runs) if name[0] != "."]
+    except FileNotFoundError:
+        names = []
+    except OSError as error:
+        raise StoreError(f"cannot list {runs}: {reason(error)}") from error
+    return Listing(
+        tuple(sorted(name[:-5] for name in names if name.endswith(".json"))),
+        frozenset(name[:-4] for name in names if name.endswith(".npz")),
+    )
 
 
 def check_folder(folder: Path, create: bool) -> None:
@@ -76,7 +121,6 @@ def prepare_folder(folder: Path) -> None:
     runs, marker = folder / CELLS, folder / _MARKER
     runs.mkdir(parents=True, exist_ok=True)
     if not marker.exists():
-        os.replace(temporary(folder, json.dumps({"format": STORE_FORMAT}).encode()), marker)
-        sync_folder(folder)
+        write_whole(marker, json.dumps({"format": STORE_FORMAT}).encode())
     # Root ignores permission bits and a read-only disk has its own: only writing shows what is possible.
     temporary(runs, bytes(4096)).unlink()

@@ -7,13 +7,12 @@ differ, neither machine is believed more than the other: the first is kept, and 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nica_bench.errors import UsageError
-from nica_bench.files.atomic import reason, sync_folder, temporary
+from nica_bench.files.atomic import reason, write_whole
 from nica_bench.records.collection import open_source
 from nica_bench.records.parquet import Pack
 from nica_bench.records.record import Record, Status
@@ -129,8 +128,7 @@ def _copy(source: Store | Pack, record: Record, store: Store) -> None:
         if weights.is_file():
             folder = store.folder / _WEIGHTS
             folder.mkdir(exist_ok=True)
-            os.replace(temporary(folder, weights.read_bytes()), folder / weights.name)
-            sync_folder(folder)
+            write_whole(folder / weights.name, weights.read_bytes())
     except OSError as error:
         raise StoreError(f"cannot copy {weights} into {store.folder}: {reason(error)}; copied runs are kept") from error
     try:

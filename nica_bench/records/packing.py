@@ -11,17 +11,17 @@ import contextlib
 import os
 import secrets
 import zipfile
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 from nica_bench.errors import UsageError
-from nica_bench.files.atomic import locked, reason, sync_folder, temporary
-from nica_bench.records.parquet import PACK_NAME, Pack
-from nica_bench.records.parquet_layout import columns_of, schema, write_member
-from nica_bench.records.record import Record
-from nica_bench.records.store import Store, StoreError
+from nica_bench.files.atomic import locked, put_in_place, reason, sync_folder, temporary
+from nica_bench.records.folder import StoreError, list_runs
+from nica_bench.records.parquet import PACK_NAME, Pack, Row, schema, table_of
+from nica_bench.records.store import Store
 
 __all__ = ["MANY_ARRAYS", "Arrays", "Packed", "pack_runs"]
 
@@ -82,40 +82,24 @@ def pack_runs(store: Store, *, arrays: Arrays = "auto", remove: bool = False, on
 
 def _pack(store: Store, result: Packed, arrays: Arrays, remove: bool, only: Set[str] | None) -> None:
     store.clean()
-    keys, own_arrays = _listed(store)
-    if only is not None:
-        keys = [key for key in keys if key in only]
+    listing = list_runs(store.runs)
+    keys = [key for key in listing.records if only is None or key in only]
     before = Pack.open(result.path) if result.path.exists() else None
     if before is None and not keys:
         raise UsageError(f"{store.folder} holds no finished runs to collect")
     _clear(store.folder, before)
-    into_archive = arrays == "pack" or (arrays == "auto" and len(own_arrays) >= MANY_ARRAYS)
+    into_archive = arrays == "pack" or (arrays == "auto" and len(listing.arrays) >= MANY_ARRAYS)
     packed: dict[str, tuple[_Stamp, _Stamp | None]] = {}
     with _written(result.path, into_archive) as writer:
         # What is new is written first: which of the runs before it takes the place of, is known when it is whole.
-        for rows in _batches(store, keys, writer, result, packed):
-            writer.write(rows)
+        writer.write(_own_rows(store, keys, writer, result, packed))
+        result.new = len(packed)
         if before is not None:
-            for table in before.batches():
-                there = table.column("key").to_pylist()
-                kept = [key not in packed and (only is None or key in only) for key in there]
-                if any(kept):
-                    writer.write_table(table.filter(kept))
-        result.runs, result.arrays = writer.rows, writer.members
-    result.new = len(packed)
+            kept = (row for row in before.rows() if row.record.key not in packed)
+            writer.write(row for row in kept if only is None or row.record.key in only)
+    result.runs, result.arrays = writer.rows, writer.members
     if remove:
         result.removed = _remove(store, packed)
-
-
-def _listed(store: Store) -> tuple[list[str], set[str]]:
-    """Keys of the runs that have records of their own, and of those that have files of arrays."""
-    found: dict[str, set[str]] = {".json": set(), ".npz": set()}
-    with contextlib.suppress(FileNotFoundError), os.scandir(store.runs) as entries:
-        for entry in entries:
-            stem, dot, suffix = entry.name.partition(".")
-            if stem and dot + suffix in found:
-                found[dot + suffix].add(stem)
-    return sorted(found[".json"]), found[".npz"]
 
 
 class _Writer:
@@ -127,10 +111,7 @@ class _Writer:
         stamp = f"{os.getpid()}-{secrets.token_hex(8)}"
         self.parquet = temporary(path.parent, b"")
         self.rows = self.members = 0
-        self._schema = schema()
-        self._writer = pq.ParquetWriter(
-            self.parquet, self._schema, compression="zstd", write_page_checksum=True, use_dictionary=True
-        )
+        self._writer = pq.ParquetWriter(self.parquet, schema(), compression="zstd", write_page_checksum=True)
         self.archive = temporary(path.parent, b"") if into_archive else None
         self.archive_name = f"arrays-{stamp[-16:]}.zip"
         self._zip = zipfile.ZipFile(self.archive, "w", allowZip64=True) if self.archive else None
@@ -140,25 +121,17 @@ class _Writer:
         if self._zip is None:
             return None
         self.members += 1
-        return self.archive_name, write_member(self._zip, name, packed)
+        # An npz is compressed already, and a ZipInfo of its own has no date.
+        self._zip.writestr(zipfile.ZipInfo(name), packed, zipfile.ZIP_STORED)
+        assert self._zip.fp is not None
+        return self.archive_name, self._zip.fp.tell() - len(packed)
 
-    def write(self, rows: Sequence[tuple[Record, str | None, int | None]]) -> None:
-        """Write records as a row group."""
-        self.write_table(columns_of(rows))
-
-    def write_table(self, table: Any) -> None:
-        """Write rows as they are; rows of an older layout get the columns that came later."""
-        import pyarrow as pa
-
-        if isinstance(table, pa.RecordBatch):
-            table = pa.Table.from_batches([table])
-        if table.schema.names != self._schema.names:
-            missing = [pa.nulls(table.num_rows, f.type) for f in self._schema if f.name not in table.schema.names]
-            for column, one in zip(missing, [f for f in self._schema if f.name not in table.schema.names], strict=True):
-                table = table.append_column(one, column)
-            table = table.select(self._schema.names)
-        self._writer.write_table(table.replace_schema_metadata(self._schema.metadata), row_group_size=_ROWS)
-        self.rows += table.num_rows
+    def write(self, rows: Iterable[Row]) -> None:
+        """Write records as row groups."""
+        rows = iter(rows)
+        while group := list(islice(rows, _ROWS)):
+            self._writer.write_table(table_of(group))
+            self.rows += len(group)
 
     def close(self) -> None:
         """End both files."""
@@ -185,10 +158,8 @@ def _written(path: Path, into_archive: bool) -> Iterator[_Writer]:
         for file in writer.leftovers():
             _flush(file)
         if writer.archive is not None and writer.members:
-            os.replace(writer.archive, path.parent / writer.archive_name)
-            sync_folder(path.parent)
-        os.replace(writer.parquet, path)
-        sync_folder(path.parent)
+            put_in_place(writer.archive, path.parent / writer.archive_name)
+        put_in_place(writer.parquet, path)
     finally:
         for file in writer.leftovers():
             with contextlib.suppress(OSError):
@@ -200,18 +171,17 @@ def _flush(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _batches(
+def _own_rows(
     store: Store, keys: Sequence[str], writer: _Writer, result: Packed, packed: dict[str, Any]
-) -> Iterator[list[tuple[Record, str | None, int | None]]]:
-    """Whole records in portions; their arrays go into the archive on the way."""
-    rows: list[tuple[Record, str | None, int | None]] = []
+) -> Iterator[Row]:
+    """Whole records of files of their own; their arrays go into the archive on the way."""
     folder = os.fspath(store.runs)
     for key in keys:
         path, npz = f"{folder}/{key}.json", f"{folder}/{key}.npz"
         try:
             stamp = _stamp(path)
             record, content = store.load(key)
-            if not -(2**63) <= max(record.spec.seed, record.spec.training_seed) < 2**63:
+            if max(record.spec.seed, record.spec.training_seed) >= 2**63:
                 raise StoreError("its seed is beyond 2**63, which Parquet cannot hold")
             stored, npz_stamp = None, None
             if content is not None:
@@ -223,12 +193,7 @@ def _batches(
             result.left[Path(path)] = str(error)
             continue
         packed[key] = (stamp, npz_stamp if stored else None)
-        rows.append((record, *(stored or (None, None))))
-        if len(rows) == _ROWS:
-            yield rows
-            rows = []
-    if rows:
-        yield rows
+        yield Row(record, *(stored or (None, None)))
 
 
 def _stamp(path: str) -> _Stamp:

@@ -1,56 +1,25 @@
-"""What came of a run, and its JSON."""
+"""The outcome of a run: its fields, their types and their JSON."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import math
 from enum import StrEnum
-from functools import partial
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
+
+import msgspec
 
 from nica_bench.dataset import checked_side_information
 from nica_bench.errors import ContractError
-from nica_bench.records.fields import (
-    RecordError,
-    boolean,
-    convert,
-    digest,
-    exactly,
-    integer,
-    lenient,
-    mapping,
-    number,
-    plain,
-    raw,
-    refuse,
-    string,
-    text,
-    texts,
-)
-from nica_bench.records.spec import RunSpec
+from nica_bench.records.plain import json_bytes
+from nica_bench.records.spec import Count, Name, RecordError, RunSpec
 
-__all__ = ["RECORD_FORMAT", "Record", "RecordError", "RunSpec", "Status"]
+__all__ = ["RECORD_FORMAT", "ArraysFile", "Kind", "Record", "RecordError", "RunSpec", "Status", "split_times"]
 
-RECORD_FORMAT = 1
+RECORD_FORMAT = 2
 """Number of the JSON layout; raised when an older nica-bench could misread a record."""
 
-
-TOLD = {"conditions": "u", "dimension": "n", "family": "f", "oracle": "z"}
-"""Names that the file has for letters of side information."""
-
-
-def letters_of(told: Any) -> str:
-    """Side information from what the file says of it; a record from before families were has no word of them."""
-    told = exactly({"family": False, **mapping(told, "told")}, "told", checks=dict.fromkeys(TOLD, boolean))
-    return "".join(letter for key, letter in TOLD.items() if told[key])
-
-
-def kind_of(kind: str, side_information: str) -> str:
-    """The kind of a method from the file's word for it."""
-    if kind == "floor":
-        return "reference" if "z" in side_information else "baseline"
-    return kind
+Kind = Literal["method", "baseline", "reference"]
+"""What a row of a table is of: a method, a baseline that learns nothing, or a supervised reference."""
 
 
 class Status(StrEnum):
@@ -65,123 +34,156 @@ class Status(StrEnum):
     KILLED = "killed"
 
 
-def _side_information(value: Any, where: str) -> str:
-    try:
-        return checked_side_information(value)
-    except ContractError as error:
-        raise RecordError(f"record field '{where}': {error}") from error
-
-
-def _score(value: Any, where: str) -> float | None:
-    return None if value is None else number(value, where)
-
-
-_arrays = partial(exactly, checks={"file": string, "bytes": integer, "sha256": digest, "names": texts})
-
-
-@dataclass(frozen=True)
-class Record:
-    """Outcome of one run. Fields are checked and converted to JSON's own types when a record is made.
+class ArraysFile(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """The file of arrays beside a record.
 
     Args:
-        spec: the run.
-        status: its outcome, a `Status` or its value.
-        side_information: what the method was given beside x, letters of `nica_bench.dataset.SIDE_INFORMATION`.
-        message: why the status is not ok; empty otherwise.
-        notes: remarks on the outcome that don't change its status.
-        kind: 'method', or 'baseline' for a baseline that every table carries.
-        truth: what the scenario drew.
-        difficulty: measures of the mixing, by name.
-        scores: metrics by name, finite numbers, or None for one that is not applicable.
-        dimensions: estimates of the number of latents by rule, integers from 0.
-        training: held-out loss, steps, number of parameters, group size, ...
-        cost: wall_seconds, cpu_seconds, peak_memory_bytes.
-        provenance: see `nica_bench.records.provenance`.
-        arrays: None, or the file beside the record: 'file' (name), 'bytes' (size), 'sha256' and 'names' (of arrays).
-
-    A float that is not finite becomes None in truth, difficulty, training, cost and provenance: JSON has no NaN.
-
-    Raises:
-        RecordError: if a field has a wrong type or a score is not finite.
+        file: its name.
+        bytes: its size.
+        sha256: of its content, 64 hexadecimal digits.
+        names: of the arrays in it.
     """
 
+    file: Name
+    bytes: Count
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    names: tuple[str, ...]
+
+
+class Record(
+    msgspec.Struct,
+    frozen=True,
+    eq=False,
+    gc=False,
+    forbid_unknown_fields=True,
+    tag_field="format",
+    tag=RECORD_FORMAT,
+    rename={"truth_text": "truth", "origin": "provenance"},
+):
+    """Outcome of one run. Make one with `Record.make`, which checks and converts; read one with `decode_record`.
+
+    Args:
+        key: of the run, `spec.key`.
+        spec: the run.
+        status: its outcome.
+        side_information: what the method was given beside x, letters of `nica_bench.dataset.SIDE_INFORMATION`.
+        n_latents: true number of latents of the data, n; None where they are unknown. 0 where they are known, but a
+            record of format 1 does not say how many there are.
+        n_observed: number of observed dimensions of the data, D; 0 where a record of format 1 does not say it.
+        image_shape: (channels, height, width) where the data are images; None for vectors.
+        message: why the status is not ok; empty otherwise.
+        notes: remarks on the outcome that do not change its status.
+        kind: of the method.
+        truth_text: what the scenario drew, as JSON text; `truth` has it parsed.
+        difficulty: measures of the mixing, by name.
+        scores: metrics by name, finite numbers, or None for one that is not applicable.
+        dimensions: estimates of the number of latents by rule.
+        training: held-out loss, steps, number of parameters, group size and other facts of the fit.
+        cost: wall_seconds, cpu_seconds, peak_memory_bytes.
+        origin: the provenance but for its times, see `nica_bench.records.provenance`: one object in all packed records
+            of a process, not to be changed. `provenance` has the times too.
+        started, ended: the times, ISO 8601; None where they are not known.
+        arrays: the file of arrays beside the record, or None where there is none.
+    """
+
+    key: str
     spec: RunSpec
     status: Status
-    side_information: str
+    side_information: Annotated[str, msgspec.Meta(pattern="^u?n?f?z?$")]
+    n_latents: Count | None
+    n_observed: Count
+    image_shape: tuple[int, int, int] | None
     message: str = ""
-    notes: list[str] = field(default_factory=list)
-    kind: str = "method"
-    truth: dict[str, Any] = field(default_factory=dict)
-    difficulty: dict[str, float | None] = field(default_factory=dict)
-    scores: dict[str, float | None] = field(default_factory=dict)
-    dimensions: dict[str, int] = field(default_factory=dict)
-    training: dict[str, Any] = field(default_factory=dict)
-    cost: dict[str, Any] = field(default_factory=dict)
-    provenance: dict[str, Any] = field(default_factory=dict)
-    arrays: dict[str, Any] | None = None
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.spec, RunSpec):
-            refuse("spec", "a RunSpec", self.spec)
-        convert(self, "", status=partial(string, pattern="|".join(Status), expected="one of " + ", ".join(Status)))
-        convert(
-            self,
-            "",
-            kind=partial(string, pattern="method|baseline|reference", expected="'method', 'baseline' or 'reference'"),
-        )
-        convert(
-            self,
-            "",
-            status=lambda value, _: Status(value),
-            side_information=_side_information,
-            message=text,
-            notes=texts,
-        )
-        convert(self, "", truth=lenient, training=lenient, cost=lenient, provenance=lenient)
-        convert(self, "", difficulty=partial(mapping, item=partial(number, null=True)))
-        convert(self, "", scores=partial(mapping, item=_score), dimensions=partial(mapping, item=integer))
-        if self.arrays is not None:
-            convert(self, "", arrays=_arrays)
-
-    @property
-    def key(self) -> str:
-        """The key of the run."""
-        return self.spec.key
-
-    @property
-    def maker(self) -> Mapping[str, Any]:
-        """Who made the record: its provenance, but for the times, which may be missing."""
-        return self.provenance
-
-    def to_json(self) -> dict[str, Any]:
-        """The record as JSON values, with its format number and key."""
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "spec"}
-        values["told"] = {key: letter in self.side_information for key, letter in TOLD.items()}
-        del values["side_information"]
-        return {"format": RECORD_FORMAT, "key": self.key, "spec": self.spec.to_json(), **plain(values, "record")}
+    notes: tuple[str, ...] = ()
+    kind: Kind = "method"
+    truth_text: msgspec.Raw = msgspec.Raw(b"{}")
+    difficulty: dict[str, float | None] = {}
+    scores: dict[str, float | None] = {}
+    dimensions: dict[str, Count] = {}
+    training: dict[str, Any] = {}
+    cost: dict[str, int | float | None] = {}
+    origin: dict[str, Any] = {}
+    started: str | None = None
+    ended: str | None = None
+    arrays: ArraysFile | None = None
 
     @classmethod
-    def from_json(cls, obj: Any) -> Self:
-        """The inverse of `to_json`.
+    def make(cls, spec: RunSpec, **fields: Any) -> Self:
+        """A record of values as they come from methods and scenarios.
+
+        Args:
+            spec: the run.
+            fields: the other fields by name, but `key`. Arrays and tuples become lists, scalars of NumPy become
+                numbers, and a float that is not finite becomes None, but not in `scores`.
 
         Raises:
-            RecordError: if the format is newer than `RECORD_FORMAT`, a field is missing, unknown or of a wrong type, or
-                the key is not that of the spec.
+            RecordError: if a field is missing, unknown or of a wrong type, or a score is not finite.
         """
-        if not isinstance(obj, Mapping):
-            refuse("(all)", "an object", obj)
-        version = integer(obj.get("format"), "format")
-        if version < 1:
-            refuse("format", f"1 to {RECORD_FORMAT}", version)
-        if version > RECORD_FORMAT:
-            raise RecordError(f"record has format {version}, this nica-bench reads {RECORD_FORMAT}: update nica-bench")
-        names = [f.name for f in dataclasses.fields(cls)]
-        values = raw(obj, "record", ["format", "key", *("told" if n == "side_information" else n for n in names)])
-        values["side_information"] = letters_of(values.pop("told"))
-        if values["kind"] == "floor":
-            values["kind"] = kind_of(values["kind"], values["side_information"])
-        values["spec"] = RunSpec.from_json(values["spec"])
-        record = cls(**{name: values[name] for name in names})
-        if values["key"] != record.key:
-            refuse("key", f"the spec's, {record.key}", values["key"])
-        return record
+        for name, value in dict(fields.get("scores", {})).items():
+            if value is not None and not _finite(value):
+                raise RecordError(f"record field 'scores.{name}': expected a finite number, got {value!r}")
+        try:
+            fields["side_information"] = checked_side_information(fields.get("side_information"))
+        except ContractError as error:
+            raise RecordError(f"record field 'side_information': {error}") from error
+        values = {"format": RECORD_FORMAT, "key": spec.key, "spec": spec, **fields}
+        values |= split_times(fields.get("provenance", {}))
+        try:
+            return msgspec.json.decode(json_bytes(values, "record"), type=cls)
+        except msgspec.ValidationError as error:
+            raise RecordError(f"record: {error}") from error
+
+    @property
+    def truth(self) -> dict[str, Any]:
+        """What the scenario drew, parsed at each call: few readers ask, and it is the longest part of many records.
+
+        Raises:
+            RecordError: if it is no object.
+        """
+        try:
+            return msgspec.json.decode(self.truth_text, type=dict[str, Any])
+        except msgspec.ValidationError as error:
+            raise RecordError(f"record field 'truth': {error}") from error
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Where the record comes from, with the times 'started' and 'ended' where they are known."""
+        times = {"started": self.started, "ended": self.ended}
+        return self.origin | {name: time for name, time in times.items() if time is not None}
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the latents of the data are known."""
+        return self.n_latents is not None
+
+    @property
+    def array_names(self) -> frozenset[str]:
+        """Names of the arrays beside the record."""
+        return frozenset(self.arrays.names if self.arrays else ())
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as JSON values, with its format number."""
+        return msgspec.json.decode(msgspec.json.encode(self), type=dict[str, Any])
+
+    def __eq__(self, other: object) -> bool:
+        return self.to_json() == other.to_json() if isinstance(other, Record) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+def split_times(provenance: dict[str, Any]) -> dict[str, Any]:
+    """A provenance as fields of a record: its times apart from the rest, which many records share."""
+    rest = dict(provenance)
+    return {"provenance": rest} | {
+        name: rest.pop(name) for name in ("started", "ended") if isinstance(rest.get(name), str)
+    }
+
+
+def _finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer of hundreds of digits
+        return False
+    except TypeError:  # no number: the check of types names it
+        return True

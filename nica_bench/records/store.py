@@ -10,10 +10,7 @@ Runs that were packed (`nica_bench.records.packing`) are in `<folder>/records.pa
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
-import json
-import os
 import re
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,26 +18,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
 from numpy.typing import NDArray
 
-from nica_bench.errors import NicaBenchError, UsageError
-from nica_bench.files.atomic import locked, reason, remove_stale, sync_folder, temporary
+from nica_bench.errors import UsageError
+from nica_bench.files.atomic import locked, put_in_place, reason, remove_stale, temporary
 from nica_bench.files.npz import pack, unpack
 from nica_bench.files.tensors import TensorFileError, read_tensors, write_tensors
-from nica_bench.records.file import Scan, read_record_file
-from nica_bench.records.folder import CELLS, RECORD_NAME, check_folder, prepare_folder
+from nica_bench.records.file import Scan, encode_record, read_record_file
+from nica_bench.records.folder import CELLS, RECORD_NAME, StoreError, check_folder, list_runs, prepare_folder
 from nica_bench.records.parquet import PACK_NAME, Pack
-from nica_bench.records.parquet_rows import PackedRecord
-from nica_bench.records.record import Record, RecordError
+from nica_bench.records.record import ArraysFile, Record
+from nica_bench.records.spec import RecordError
 
 __all__ = ["Store", "StoreError"]
 
 _WEIGHTS = "weights"
 _CHECKPOINTS = "checkpoints"
-
-
-class StoreError(NicaBenchError):
-    """A run cannot be written or read; names the file and the reason."""
 
 
 @dataclass(frozen=True)
@@ -151,8 +145,8 @@ class Store:
         described = None
         if packed:
             digest = hashlib.sha256(packed).hexdigest()
-            described = {"file": npz.name, "bytes": len(packed), "sha256": digest, "names": list(arrays or ())}
-        record = dataclasses.replace(record, arrays=described)
+            described = ArraysFile(npz.name, len(packed), digest, tuple(arrays or ()))
+        record = msgspec.structs.replace(record, arrays=described)
         self.put(record, packed, weights)
         return record
 
@@ -168,7 +162,7 @@ class Store:
             StoreError: as `write`.
         """
         path, npz = self._path(record.key), self._path(record.key, ".npz")
-        text = json.dumps(record.to_json(), allow_nan=False, indent=1)
+        content = encode_record(record)
         waiting: list[Path] = []
         try:
             # All that needs space on the disk is done before anything that others see is touched. Weights are not
@@ -177,17 +171,16 @@ class Store:
                 write_tensors(self._weights_path(record.key), weights, {"key": record.key})
             if packed:
                 waiting.append(temporary(self.runs, packed))
-            waiting.append(temporary(self.runs, text.encode()))
+            waiting.append(temporary(self.runs, content))
             with locked(self.runs):
                 # Between the renames below, a kill must leave a missing run, not old numbers with new arrays.
                 if packed or npz.exists():
                     path.unlink(missing_ok=True)
                 if packed:
-                    os.replace(waiting[0], npz)
+                    put_in_place(waiting[0], npz)
                 else:
                     npz.unlink(missing_ok=True)
-                os.replace(waiting[-1], path)
-            sync_folder(self.runs)
+                put_in_place(waiting[-1], path)
         except OSError as error:
             raise StoreError(f"cannot write {path}: {reason(error)}; finished runs are kept") from error
         finally:
@@ -197,16 +190,20 @@ class Store:
 
     def read(self, key: str) -> Record:
         """The record of a run. Raises StoreError where there is none or it is broken."""
+        return self._found(key)[0]
+
+    def _found(self, key: str) -> tuple[Record, Pack | None]:
+        """The record of a run, and the file of packed ones that it is from, None where it has a file of its own."""
         path = self._path(key)
         try:
-            return read_record_file(path)
+            return read_record_file(path), None
         except FileNotFoundError:
             packed = self.pack
             record = packed.read(key) if packed else None
             if record is None:
                 raise StoreError(f"{path} does not exist") from None
-            return record
-        except (OSError, ValueError, RecursionError, RecordError) as error:
+            return record, packed
+        except (OSError, RecordError) as error:
             raise StoreError(f"{path} is broken: {reason(error)}") from error
 
     def arrays(self, key: str) -> dict[str, NDArray[Any]]:
@@ -227,17 +224,17 @@ class Store:
         Raises:
             StoreError: if the run is missing or broken, or its arrays are not those that its record describes.
         """
-        record = self.read(key)
+        record, pack = self._found(key)
         if record.arrays is None:
             return record, None
         path = self._path(key, ".npz")
         try:
-            if isinstance(record, PackedRecord):
-                return record, record.packed_arrays()
+            if pack is not None:
+                return record, pack.packed_arrays(key)
             packed = path.read_bytes()
             if self.read(key).arrays != record.arrays:  # the run was replaced meanwhile
                 return self.load(key)
-            if hashlib.sha256(packed).hexdigest() != record.arrays["sha256"]:
+            if hashlib.sha256(packed).hexdigest() != record.arrays.sha256:
                 raise ValueError("its SHA-256 is not the one in the record")
         except (OSError, ValueError) as error:
             raise StoreError(f"{path} is broken: {reason(error)}") from error
@@ -254,14 +251,15 @@ class Store:
         """
         scan = Scan()
         wanted = None if keys is None else dict.fromkeys(keys)
-        paths = [self.runs / name for name in self._names()] if wanted is None else map(self._path, wanted)
+        names = list_runs(self.runs).records if wanted is None else ()
+        paths = [self.runs / f"{name}.json" for name in names] if wanted is None else map(self._path, wanted)
         for path in paths:
             try:
                 record = read_record_file(path)
                 scan.records[record.key] = record
             except FileNotFoundError:
                 continue
-            except (OSError, ValueError, RecursionError, RecordError) as error:
+            except (OSError, RecordError) as error:
                 scan.broken[path] = reason(error)
         # Only now: a run that is packed meanwhile is in the pack before its own file goes.
         packed = self.pack
@@ -283,7 +281,7 @@ class Store:
         """
         if not re.fullmatch(r"[0-9a-fA-F]{4,64}", prefix):
             raise UsageError(f"a key is given by its first 4 to 64 hexadecimal digits, got '{prefix}'")
-        own = {name[:64] for name in self._names() if RECORD_NAME.fullmatch(name)}
+        own = {name for name in list_runs(self.runs).records if RECORD_NAME.fullmatch(f"{name}.json")}
         packed = self.pack
         keys = sorted(own.union(packed.places if packed else ()))
         found = [key for key in keys if key.startswith(prefix.lower())]
@@ -306,11 +304,3 @@ class Store:
         if not RECORD_NAME.fullmatch(key + ".json"):
             raise StoreError(f"a key has 64 hexadecimal digits, got '{key}'")
         return self.runs / (key + suffix)
-
-    def _names(self) -> list[str]:
-        try:
-            return sorted(name for name in os.listdir(self.runs) if name.endswith(".json") and name[0] != ".")
-        except FileNotFoundError:  # prepared for, but nothing was written yet
-            return []
-        except OSError as error:
-            raise StoreError(f"cannot list {self.runs}: {reason(error)}") from error

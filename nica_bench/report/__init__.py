@@ -1,4 +1,4 @@
-"""The report: one HTML page of records."""
+"""The report on records, one HTML page."""
 
 from nica_bench.report.page import make_report
 

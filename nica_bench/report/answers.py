@@ -1,4 +1,4 @@
-"""What a scenario's records come to, in a sentence."""
+"""The main result of each scenario, in one sentence."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 from nica_bench.errors import NicaBenchError
 from nica_bench.records.record import Status
 from nica_bench.stats import Block, best_of, median_interval, quantity
-from nica_bench.tables.blind import Arrays, blind_rows
 from nica_bench.tables.table import bracket, number
+from nica_bench.tables.unlabelled import Arrays, unlabelled_rows
 
 __all__ = ["answer"]
 
 
 def answer(block: Block, arrays: Arrays) -> str:
-    """One sentence a scenario: who is ahead, of what, and whether that is sure.
+    """Return one sentence on a scenario: the best method, its baseline, and whether the difference is significant.
 
     Args:
-        block: its records.
-        arrays: gives the arrays of a record, by which two initialisations are compared.
+        block: the records of the scenario.
+        arrays: the function that returns the arrays of a record, from which the consistency is computed.
     """
-    return _blind(block, arrays) if block.blind else _by_mcc(block)
+    return _unlabelled(block, arrays) if block.unlabelled else _by_mcc(block)
 
 
 def _by_mcc(block: Block) -> str:
@@ -36,51 +36,51 @@ def _by_mcc(block: Block) -> str:
         return f"{block.scenario}: no method finished on any dataset."
     estimate, series, outcomes = max(ranked, key=lambda entry: entry[0].value)
     ends = (None, None) if estimate.single else (estimate.low, estimate.high)
-    text = f"{block.scenario}: {series.method} has the best median mcc, {bracket(estimate.value, *ends)}"
+    text = f"{block.scenario}: {series.method} has the best median MCC, {bracket(estimate.value, *ends)}"
     if outcomes.baseline is not None:
         way = "above" if estimate.value > outcomes.baseline.level else "not above"
         text += f", {way} its baseline {outcomes.baseline.method} at {number(outcomes.baseline.level)}"
     sure = best_of(block, mcc) == series.method
     return text + (
-        "; it beats every rival in the paired test."
+        "; the paired test finds it better than every other method and baseline."
         if sure
-        else "; the paired test leaves open whether it is the best."
+        else "; the paired test does not find it better than every other method and baseline."
     )
 
 
-def _blind(block: Block, arrays: Arrays) -> str:
-    """Where nobody knows the latents: who describes the data in the fewest bits, and what its codes look like."""
+def _unlabelled(block: Block, arrays: Arrays) -> str:
+    """Return the sentence on unlabelled data: the fewest bits per dimension, knees and consistency."""
 
     def safe(record: Any) -> Mapping[str, Any]:
         try:
             return arrays(record)
-        except NicaBenchError:  # the table of scores says so
+        except NicaBenchError:  # the table of scores shows it
             return {}
 
     finished = {series.method for series in block.series if any(r.status is Status.OK for r in series.records.values())}
-    rows = [row for row in blind_rows(block, safe) if row["kind"] == "method" and row["method"] in finished]
+    rows = [row for row in unlabelled_rows(block, safe) if row["kind"] == "method" and row["method"] in finished]
     if not rows:
-        return f"{block.scenario}: nobody knows the latents, and no method finished."
+        return f"{block.scenario}: the true latents are unknown, and no method finished."
     first = rows[0]
     if first["bits"] is None:
-        said = ["no method that finished has a density"]
+        said = ["no method that finished has a likelihood"]
     else:
-        said = [f"{first['method']} takes the fewest bits a dimension, {number(first['bits'])}"]
+        said = [f"{first['method']} has the fewest bits per dimension, {number(first['bits'])}"]
         if first["bayes"] is not None:
             said[0] += (
-                f", and its codes tell the classes apart in {100 * first['bayes']:.0f} % of test images (naive Bayes)"
+                f", and naive Bayes on its codes classifies {100 * first['bayes']:.0f} % of test images correctly"
             )
     knees = [f"{_knee(row)} by {row['method']}" for row in rows if row["knee"] is not None]
     if knees:
-        said.append(f"knee, with the interval of all rules: {', '.join(knees)}")
-    again = [
+        said.append(f"the knees, with the intervals of all rules, are {', '.join(knees)}")
+    consistent = [
         f"{row['method']} {number(row['consistency'])} (chance {number(row['consistency_chance'])})"
         for row in rows
         if row["consistency"] is not None
     ]
-    if again:
-        said.append(f"two initialisations agree by a mean correlation of: {', '.join(again)}")
-    return f"{block.scenario}: nobody knows the latents; {'; '.join(said)}."
+    if consistent:
+        said.append(f"the consistency between training seeds is {', '.join(consistent)}")
+    return f"{block.scenario}: the true latents are unknown; {'; '.join(said)}."
 
 
 def _knee(row: Mapping[str, Any]) -> str:

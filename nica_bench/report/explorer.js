@@ -110,7 +110,7 @@
 
   const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
 
-  // What is shown is a class and `moved`: how far each code is from the class mean, in the class' own sds.
+  // What is shown is a class and `moved`: how far each code is from the class mean, in the class' own std.
   function explore(root) {
     const model = JSON.parse(root.querySelector("script").textContent);
     const size = model.side * model.side;
@@ -146,9 +146,9 @@
     }
     function write(slider, value) {
       slider.nextElementSibling.textContent = signed(value);
-      slider.setAttribute("aria-valuetext", `${signed(value)} sd`);
+      slider.setAttribute("aria-valuetext", `${signed(value)} std`);
     }
-    // Sliders end at 3 sds; an image may lie further out, and stays there until its slider is moved.
+    // Sliders end at 3 std; an image may lie further out, and stays there until its slider is moved.
     function show(text) {
       classes[label].checked = true;
       sliders.forEach((slider, rank) => {

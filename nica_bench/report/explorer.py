@@ -1,4 +1,4 @@
-"""A trained model of images that decodes in the page itself: its weights, and sliders for its leading dimensions."""
+"""A trained model of images that decodes in the page: its weights, and sliders for its leading codes."""
 
 from __future__ import annotations
 
@@ -19,30 +19,28 @@ from nica_bench.program import Program
 from nica_bench.records.collection import Collection
 from nica_bench.records.record import Record
 from nica_bench.records.store import StoreError
-from nica_bench.registry import make_scenario
 from nica_bench.stats import Block
 from nica_bench.tables.table import number
 
 __all__ = ["explorer", "explorer_markup"]
 
 LEAST_SLIDERS, MOST_SLIDERS = 10, 20
-"""Dimensions with a slider: as many as the knee says, within these."""
+"""The smallest and the largest number of codes with a slider; in between it is the knee."""
 
 
 def explorer(collection: Collection, block: Block, place: int, room: int) -> tuple[str, list[str]]:
-    """The explorer of a scenario of images whose latents nobody knows.
+    """Return the explorer of a scenario of unlabelled images.
 
-    One model is exported, weights in float16: the one that the figures draw, or where that can't be exported the next
-    of `fits_to_draw`.
+    One model is exported, with weights in float16: the first of `fits_to_draw` that can be exported.
 
     Args:
-        collection: where weights and arrays are.
-        block: the scenario's records.
-        place: of this explorer among those of the page.
-        room: bytes that it may take.
+        collection: the records with their weights and arrays.
+        block: the records of the scenario.
+        place: the number of this explorer in the page.
+        room: the largest size in bytes.
 
     Returns:
-        The markup, "" where there is none, and notes that say why there is none.
+        The markup, empty if there is none, and notes that say why.
     """
     if not _of_images(block):
         return "", []
@@ -59,20 +57,17 @@ def explorer(collection: Collection, block: Block, place: int, room: int) -> tup
         return "", [f"{block.scenario}: no explorer of its images: {why}"]
     markup = explorer_markup(*found, place)
     if len(markup) > room:
-        size = f"{len(markup) / 1e6:.1f} MB, and {max(room, 0) / 1e6:.1f} MB are left of what a page may have"
+        size = f"{len(markup) / 1e6:.1f} MB, and {max(room, 0) / 1e6:.1f} MB are left for it in the page"
         return "", [f"{block.scenario}: no explorer of its images: its weights take {size}"]
     return markup, []
 
 
 def _of_images(block: Block) -> bool:
-    try:
-        return make_scenario(block.spec.scenario_label).image_shape is not None
-    except UsageError:  # a scenario that is not installed here
-        return any(r.truth.get("images") for s in block.series for r in s.records.values())
+    return block.series[0].first.image_shape is not None
 
 
 def _arrays(collection: Collection, record: Record) -> Mapping[str, NDArray[Any]]:
-    """None where they are broken: `image_model` says so."""
+    """Return the arrays of a record, none if they are broken, which `image_model` reports."""
     try:
         return collection.arrays(record)
     except StoreError:
@@ -82,19 +77,19 @@ def _arrays(collection: Collection, record: Record) -> Mapping[str, NDArray[Any]
 def _exportable(collection: Collection, record: Record) -> tuple[ImageModel, Program]:
     model = image_model(collection, record)
     if model.program is None:
-        raise UsageError(f"the decoder of {record.spec.method_label} is not known as plain operations")
-    if not all(np.isfinite(array).all() for array in (model.means, model.sds)):
+        raise UsageError(f"the decoder of {record.spec.method_label} cannot be expressed as plain operations")
+    if not all(np.isfinite(array).all() for array in (model.means, model.stds)):
         raise UsageError(f"the codes of {record.spec.short} are not finite")
     return model, model.program()
 
 
 def explorer_markup(model: ImageModel, program: Program, place: int) -> str:
-    """The explorer of one model.
+    """Return the markup of the explorer of one model.
 
     Args:
-        model: of square images of one channel.
+        model: the model, of square images with one channel.
         program: its decoder.
-        place: of this explorer among those of the page.
+        place: the number of this explorer in the page.
     """
     record = model.record
     knee = record.scores.get("knee") or 0
@@ -107,10 +102,10 @@ def explorer_markup(model: ImageModel, program: Program, place: int) -> str:
         "operations": operations,
         "weights": _base64(weights, "<f2"),
         "means": _base64(model.means, "<f4"),
-        "sds": _base64(model.sds, "<f4"),
+        "sds": _base64(model.stds, "<f4"),
         "examples": _base64(model.encode(model.x, model.u), "<f4"),
     }
-    sds = np.sqrt(np.mean(np.square(model.sds, dtype=np.float64), axis=0))[model.order[:sliders]]
+    sds = np.sqrt(np.mean(np.square(model.stds, dtype=np.float64), axis=0))[model.order[:sliders]]
     source = resources.files("nica_bench.report").joinpath("explorer.html.j2").read_text(encoding="utf-8")
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(source)
     return template.render(
@@ -129,7 +124,7 @@ def _base64(array: NDArray[Any], dtype: str) -> str:
 
 
 def _names(labels: Sequence[int] | NDArray[np.int64]) -> list[str]:
-    """'test image of class 3 (1)': the number tells those of a class apart."""
+    """Return the names of test images, such as 'test image of class 3 (1)', numbered per class."""
     counts: dict[int, int] = {}
     names = []
     for label in map(int, labels):
@@ -139,16 +134,16 @@ def _names(labels: Sequence[int] | NDArray[np.int64]) -> list[str]:
 
 
 def _origin(record: Record, sliders: int, codes: int, weights: int) -> str:
-    """Which fit it is, and what may be done with it."""
+    """Return the description of the fit and of the controls."""
     spec, made = record.spec, record.provenance
     commit = ((made.get("git") or {}).get("commit") or "no commit")[:10]
     torch = (made.get("versions") or {}).get("torch") or "unknown"
     return (
         f"{spec.method_label} (version {spec.method_version}) on {spec.scenario_label} (version "
-        f"{spec.scenario_version}), data seed {spec.seed}, initialisation {spec.training_seed}, made by nica-bench "
-        f"{made.get('nica_bench') or 'unknown'} ({commit}), torch {torch}. The page holds its {weights:,} weights, to "
-        f"half precision, and decodes by itself. A slider moves one of the {sliders} leading of {codes} codes, by the "
-        "method's own ranking, from -3 to +3 standard deviations of the class; the sd beside it is that of the code "
-        "within the classes, over training images. Another class keeps how far each code is from the mean, in the "
-        "class' own sd. A random image draws the codes with a slider and leaves the others at the mean."
+        f"{spec.scenario_version}), data seed {spec.seed}, training seed {spec.training_seed}, made by nica-bench "
+        f"{made.get('nica_bench') or 'unknown'} ({commit}), torch {torch}. The page contains its {weights:,} weights "
+        f"in half precision and decodes locally. A slider moves one of the {sliders} leading codes of {codes}, by the "
+        "method's own ranking, from -3 to +3 standard deviations of the class; the std beside it is that of the code "
+        "within classes, over training images. When the class is changed, the standardised codes are kept. A random "
+        "image samples the codes that have a slider and leaves the others at the mean."
     )

@@ -1,4 +1,4 @@
-"""One HTML page that says everything its records say, and needs nothing but itself."""
+"""The report on a collection of records, one HTML page without external resources."""
 
 from __future__ import annotations
 
@@ -31,33 +31,33 @@ from nica_bench.stats import Block, blocks_of
 __all__ = ["MOST_BYTES", "make_report"]
 
 MOST_BYTES = 10_000_000
-"""Of a page with an explorer: what has no room beside tables and figures is left out, with a note."""
+"""The largest size of a page with explorers; an explorer that does not fit is left out, with a note."""
 ROOM_FOR_THE_REST = 100_000
-"""Of them for styles, scripts, notes and headings."""
+"""The part of it that is reserved for styles, scripts, notes and headings."""
 
 
 def make_report(collection: Collection, *, title: str | None = None) -> tuple[str, list[str]]:
-    """Make the page.
+    """Make the report.
 
     Args:
-        collection: the records; at least one.
-        title: its heading; None: made from the scenarios.
+        collection: the records, at least one.
+        title: the heading of the page; None: the names of the scenarios.
 
     Returns:
-        The page, HTML with everything in it, and the notes that it shows, a line each.
+        The page as HTML, and the notes that it shows, one line each.
     """
     blocks, notes = blocks_of(collection.records)
-    seen, known = part_of(collection, blocks, blind=False)
-    _, unknown = part_of(collection, blocks, blind=True)
+    seen, known = part_of(collection, blocks, unlabelled=False)
+    _, unknown = part_of(collection, blocks, unlabelled=True)
     request = Request(seen)
-    request.blocks = known  # made once for all figures
+    request.blocks = known  # grouped once for all figures
     sections = [
         scores_section(collection),
         *([figures_section(request)] if known else []),
         *([close] if (close := close_section(collection, blocks, request.notes)).parts else []),
-        *([table_section(seen, "difficulty", "How hard the data are", "difficulty", request.notes)] if known else []),
+        *([table_section(seen, "difficulty", "Difficulty of the data", "difficulty", request.notes)] if known else []),
         failures_section(collection),
-        table_section(collection, "again", "How to make every row again", "commands", request.notes),
+        table_section(collection, "commands", "Commands that reproduce the rows", "commands", request.notes),
         versions_section(collection),
         meaning_section(known=bool(known), unknown=bool(unknown)),
     ]
@@ -91,7 +91,7 @@ def _facts(collection: Collection, blocks: Sequence[Block]) -> list[dict[str, An
     methods = {s.method for b in blocks for s in b.series if s.is_method}
     baselines = {s.method for b in blocks for s in b.series if not s.is_method}
     counts = [
-        (len(blocks), "scenario"), (len(methods), "method"), (len(baselines), "baseline or bound"),
+        (len(blocks), "scenario"), (len(methods), "method"), (len(baselines), "baseline or reference"),
         (len({(b.scenario, seed) for b in blocks for seed in b.seeds}), "dataset"), (len(collection.records), "record"),
     ]  # fmt: skip
     facts = [{"number": n, "name": name if n == 1 else _plural(name)} for n, name in counts]
@@ -99,16 +99,16 @@ def _facts(collection: Collection, blocks: Sequence[Block]) -> list[dict[str, An
 
 
 def _plural(name: str) -> str:
-    return "baselines and bounds" if name.startswith("baseline") else name + "s"
+    return "baselines and references" if name.startswith("baseline") else name + "s"
 
 
 def _explorers(
     collection: Collection, blocks: Sequence[Block], sections: Sequence[Section], notes: list[str]
 ) -> Section:
-    """An explorer for each scenario of images that has a model and, beside the other sections, room."""
+    """Return the section of explorers, one per scenario of images with a model, as many as fit into the page."""
     text = (
-        "What the codes of a trained model mean: choose a class, move its leading dimensions, and see the image that "
-        "the model decodes."
+        "What the codes of a trained model mean: choose a class, move the leading codes, and see the image that the "
+        "model decodes."
     )
     section = Section("explorer", "Explore the model", text)
     room = MOST_BYTES - sum(part.size for other in sections for part in other.parts) - ROOM_FOR_THE_REST

@@ -1,4 +1,4 @@
-"""The sections of a report: tables, figures and texts under a heading each."""
+"""The sections of a report: tables, figures and texts, each under a heading."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ __all__ = [
 ]
 
 OVERVIEWS = ("scores", "profile", "pairs", "difficulty", "samples")
-"""Figures of all records whose latents are known."""
+"""The figures of all scenarios with known latents."""
 
 CLOSE = ("spectrum", "latents", "correlation", "loss")
-"""Figures of one scenario."""
+"""The figures of one scenario with known latents."""
 
-CLOSE_BLIND = ("spectrum", "knee", "traversals", "temperature", "style", "reconstructions", "loss")
-"""Figures of one scenario whose latents nobody knows."""
+CLOSE_UNLABELLED = ("spectrum", "knee", "traversals", "temperature", "style", "reconstructions", "loss")
+"""The figures of one scenario of unlabelled images."""
 
 MOST_CLOSE = 2
-"""Scenarios that are looked at closely: ten would make the page slow to write, heavy, and long to read."""
+"""The number of scenarios with figures of their own, which keeps the page small."""
 
 
 @dataclass
 class Part:
-    """A piece of a section: a table, a figure, a text or an element of the page, with its heading."""
+    """A part of a section: a table, a figure, a text or other markup, with its heading."""
 
     title: str = ""
     table: str = ""
@@ -55,7 +55,7 @@ class Part:
 
     @property
     def size(self) -> int:
-        """Characters that it takes of the page."""
+        """The number of characters of the part."""
         return sum(map(len, (self.title, self.table, self.figure, self.caption, self.text, self.markup)))
 
 
@@ -69,29 +69,33 @@ class Section:
     parts: list[Part] = field(default_factory=list)
 
 
-def part_of(collection: Collection, blocks: Sequence[Block], *, blind: bool) -> tuple[Collection, list[Block]]:
-    """The records, and the blocks, of scenarios whose latents nobody knows, or of all others."""
-    chosen = [block for block in blocks if block.blind == blind]
+def part_of(collection: Collection, blocks: Sequence[Block], *, unlabelled: bool) -> tuple[Collection, list[Block]]:
+    """Return the records and blocks of the scenarios that are unlabelled, or of those that are not."""
+    chosen = [block for block in blocks if block.unlabelled == unlabelled]
     keys = {r.key for block in chosen for s in block.series for r in s.records.values()}
     return replace(collection, records=tuple(r for r in collection.records if r.key in keys)), chosen
 
 
 def scores_section(collection: Collection) -> Section:
-    """The overview of each scenario."""
+    """Return the section with the overview of each scenario."""
     tables, _ = table_kind("scores").build(collection, Query())
-    section = Section("scores", "Scores", "A row a method; baselines and bounds stand apart. Headings sort.")
+    section = Section(
+        "scores",
+        "Scores",
+        "One row per method, followed by baselines and supervised references. Click a header to sort.",
+    )
     section.parts = [Part(table.title, html_table(table)) for table in tables]
     return section
 
 
 def figures_section(request: Request) -> Section:
-    """Figures of all scenarios whose latents are known."""
+    """Return the section of figures of all scenarios with known latents."""
     section = Section("figures", "Figures")
     for kind in OVERVIEWS:
         try:
             section.parts.append(_figure(kind, request, f"f-{kind}"))
         except UsageError as error:
-            # Most folders hold no sweep: that is no news.
+            # Most folders hold no sweep over samples or conditions, so no note is needed.
             if kind != "samples":
                 request.notes.append(f"no figure '{kind}': {error}")
     return section
@@ -109,10 +113,10 @@ def _caption(kind: str) -> str:
 
 
 def close_section(collection: Collection, blocks: Sequence[Block], notes: list[str]) -> Section:
-    """Figures of the first scenarios, one by one; what was left out of them goes to the notes."""
+    """Return the section of figures of the first scenarios; remarks are appended to the notes."""
     section = Section("close", "A closer look", "For the method with the best median in each scenario.")
-    if all(block.blind for block in blocks):
-        section.text = "What the codes of images are, drawn from the records and the weights that were kept."
+    if all(block.unlabelled for block in blocks):
+        section.text = "Codes of images, drawn from the records and the stored weights."
     if len(blocks) > MOST_CLOSE:
         section.text += f" The first {MOST_CLOSE} of {len(blocks)} scenarios; `nica-bench plot` draws the others."
     for i, block in enumerate(blocks[:MOST_CLOSE]):
@@ -122,11 +126,11 @@ def close_section(collection: Collection, blocks: Sequence[Block], notes: list[s
         request = Request(replace(collection, records=records))
         request.blocks = [block]
         title = block.scenario
-        for kind in CLOSE_BLIND if block.blind else CLOSE:
+        for kind in CLOSE_UNLABELLED if block.unlabelled else CLOSE:
             try:
                 part = _figure(kind, request, f"c{i}-{kind}")
             except NicaBenchError:
-                continue  # a method that trains by no steps has no loss, one whose weights are gone no traversals
+                continue  # a method without training steps has no loss, a record without weights no traversals
             part.title, title = title, ""
             section.parts.append(part)
         notes += [note for note in request.notes if "left out" in note]
@@ -134,25 +138,25 @@ def close_section(collection: Collection, blocks: Sequence[Block], notes: list[s
 
 
 def table_section(collection: Collection, identifier: str, title: str, kind: str, notes: list[str]) -> Section:
-    """A kind of table; its notes go to the others."""
+    """Return the section of a kind of table; its notes are appended to the others."""
     tables, more = table_kind(kind).build(collection, Query())
     notes += more
     return Section(identifier, title, parts=[Part(table=html_table(table)) for table in tables])
 
 
 def failures_section(collection: Collection) -> Section:
-    """What failed, or that nothing did."""
+    """Return the section of failed and missing runs, which may be none."""
     tables, _ = table_kind("failures").build(collection, Query())
-    section = Section("failures", "What failed and why")
+    section = Section("failures", "Failed and missing runs")
     if tables[0].rows:
         section.parts = [Part(table=html_table(tables[0]))]
     else:
-        section.text = "Nothing failed and nothing is missing."
+        section.text = "No run failed and none is missing."
     return section
 
 
 def versions_section(collection: Collection) -> Section:
-    """Every combination of code, versions and machine that made records."""
+    """Return the section of all combinations of code, versions and machine that made records."""
 
     def made(record: Record) -> tuple[str, ...]:
         p = record.provenance
@@ -174,8 +178,8 @@ def versions_section(collection: Collection) -> Section:
     training_seeds = seed_text([r.spec.training_seed for r in collection.records])
     times = sorted(str(time) for r in collection.records if (time := r.provenance.get("ended"))) or ["unknown"]
     caption = (
-        f"Data seeds {seeds}, initialisation seeds {training_seeds}. Records ended between {times[0][:19]} and "
-        f"{times[-1][:19]} UTC. + after a commit: the code had uncommitted changes."
+        f"Data seeds {seeds}, training seeds {training_seeds}. Records ended between {times[0][:19]} and "
+        f"{times[-1][:19]} UTC. + after a commit means that the code had uncommitted changes."
     )
     return Section(
         "versions", "Versions and machines", parts=[Part(table=html_table(Table("", columns, rows, caption)))]
@@ -183,31 +187,32 @@ def versions_section(collection: Collection) -> Section:
 
 
 KNOWN = (
-    "The headline mcc is over a method's own top n codes; the match and the signs are learned on validation data and "
-    "scored on test data. Intervals are 95 % percentile bootstraps over datasets, shares have Wilson intervals. A run "
-    "that failed, or that other methods have and this one lacks, scores the baseline (never more than the method's own "
-    "worst), is no success, and is counted. The baseline is the best one that is given no more side information; adj "
-    "is how much of the way from it to 1 is gone."
+    "The headline MCC is the mean correlation of the method's own leading n codes with the true latents; assignment "
+    "and signs are learned on validation data, and the correlation is computed on test data. Intervals are 95 % "
+    "percentile bootstrap intervals over datasets, and Wilson intervals for shares. A run that failed, or that other "
+    "methods have and this one lacks, has the score of the baseline (never more than the method's own worst score), "
+    "is no success, and is counted. The baseline is the best one that receives no more side information. The "
+    "normalised MCC is (MCC - baseline) / (1 - baseline)."
 )
 UNKNOWN = (
-    "Where nobody knows the latents nothing is compared with them. bits is the density of the test images, in bits a "
-    "dimension, with noise of .01 added so that pixels that never change have one; fewer are better. The knee is where "
-    "the method's own ranking falls off: its largest log gap past the first five. The ranking is the sd of the codes, "
-    "within classes for the flows, but for a compressible flow, which ranks by what a code does to the image. Rules "
-    "for a knee disagree on real images, so its interval runs from the smallest to the largest of five; moved is how "
-    "far the knee of the codes' sd went over the last half of training. bayes is the accuracy of naive Bayes, with "
-    "class-conditional normal densities, on test images; probe that of a linear probe on the leading codes. again is "
-    "what identifiability can be checked by without a truth: the mean correlation of the leading codes of two "
-    "initialisations on the same test images, matched one to one, beside its chance level."
+    "Where the true latents are unknown, codes are not compared with latents. bits is the negative log-likelihood of "
+    "the test images in bits per dimension, with normal noise of std .01 added, since pixels that never change have "
+    "no density; fewer bits are better. The knee is the elbow of the method's own ranking, its largest log gap after "
+    "the first five values. Flows rank codes by their within-class std, except for a compressible flow, which ranks "
+    "them by their effect on the image. Rules for the knee disagree on real images, so its interval contains the "
+    "answers of five rules; moved is how far the knee of the codes' std moved over the last half of training. bayes "
+    "is the accuracy of naive Bayes with class-conditional normal densities on test images, and probe that of a "
+    "linear probe on the leading codes. consistency measures identifiability without true latents: the MCC between "
+    "the leading codes of two training seeds on the same test images, beside its chance level."
 )
 
 
 def meaning_section(*, known: bool, unknown: bool) -> Section:
-    """What the numbers mean.
+    """Return the section on the meaning of all metrics.
 
     Args:
-        known: there are scenarios whose latents are known.
-        unknown: there are others.
+        known: whether there are scenarios with known latents.
+        unknown: whether there are unlabelled scenarios.
     """
     columns = (
         Column("metric", lambda r: r["metric"], right=False),
@@ -220,7 +225,7 @@ def meaning_section(*, known: bool, unknown: bool) -> Section:
         if (known if m.needs_latents or m.name == "dimension" else unknown)
     ]
     section = Section(
-        "meaning", "What the numbers mean", "A method sees observations and conditions, never the latents."
+        "meaning", "Meaning of the metrics", "A method sees observations and conditions, never the latents."
     )
     section.parts = [Part(text=text) for text, said in ((KNOWN, known), (UNKNOWN, unknown)) if said]
     section.parts.append(Part(table=html_table(Table("", columns, rows))))

@@ -1,1 +1,1 @@
-"""Running methods on scenarios: the plan, the worker processes, and the work of one group of runs."""
+"""Running methods on scenarios: the plan, the worker processes, and the computation of a group of runs."""

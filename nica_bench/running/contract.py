@@ -1,4 +1,4 @@
-"""Checks that a method keeps its contract: what `fit` and `encode` return."""
+"""Checks of the values that `fit` and `encode` of a method return."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from numpy.typing import NDArray
 from nica_bench.dataset import Split
 from nica_bench.errors import ContractError
 from nica_bench.method import Fitted, Method
-from nica_bench.records.fields import RecordError, lenient
+from nica_bench.records.plain import plain
+from nica_bench.records.spec import RecordError
 
 __all__ = ["checked_codes", "checked_facts", "checked_fits", "checked_history", "checked_ranking"]
 
 
 def checked_fits(method: Method, fits: object, count: int) -> Sequence[Fitted]:
-    """The fits of a group.
+    """Return the fits of a group.
 
     Args:
-        method: whose they are.
-        fits: what `fit_group` returned.
-        count: number of datasets in the group.
+        method: the method.
+        fits: the value that `fit_group` returned.
+        count: the number of datasets in the group.
 
     Raises:
-        ContractError: if it is not a sequence of that many `Fitted`.
+        ContractError: if it is not a sequence of `count` `Fitted`.
     """
     if not isinstance(fits, Sequence):
         raise ContractError(f"{method.name}: fit_group must return a list of Fitted, got {type(fits).__name__}")
@@ -46,21 +47,22 @@ def _real(method: Method, what: str, values: Any) -> NDArray[Any]:
 
 
 def checked_codes(method: Method, fitted: Fitted, split: Split, name: str) -> NDArray[Any]:
-    """Encode a split.
+    """Return the codes of a split.
 
     Args:
-        method: whose fit it is.
-        fitted: the fit.
-        split: what is encoded.
-        name: of the split, for messages.
+        method: the method.
+        fitted: its fit.
+        split: the split, N rows.
+        name: the name of the split, for messages.
 
     Returns:
-        Codes, shape (N, D'); they may be non-finite.
+        Codes, shape (N, D'); they may hold values that are not finite.
 
     Raises:
         ContractError: if the codes are not one row of real numbers for each observation.
     """
-    codes = _real(method, "codes", fitted.encode(split.x, split.u if "u" in method.side_information else None))
+    returned = fitted.encode(split.x, split.u if "u" in method.side_information else None)
+    codes = np.array(_real(method, "codes", returned))  # a copy: the method may return one buffer again and again
     rows = split.x.shape[0]
     if codes.ndim != 2 or codes.shape[0] != rows or codes.shape[1] == 0:
         raise ContractError(f"{method.name}: {name} codes need shape ({rows}, codes), got {codes.shape}")
@@ -68,16 +70,16 @@ def checked_codes(method: Method, fitted: Fitted, split: Split, name: str) -> ND
 
 
 def checked_ranking(method: Method, name: str, values: Any, codes: int) -> NDArray[Any]:
-    """A ranking of codes, such as the importance.
+    """Return a ranking of codes, such as the importance, shape (D',).
 
     Args:
-        method: whose it is.
-        name: of the ranking, for messages and as part of an array's name.
-        values: should be of shape (D',).
-        codes: number of codes D'.
+        method: the method.
+        name: the name of the ranking, for messages and as part of the name of an array.
+        values: the ranking.
+        codes: the number of codes D'.
 
     Raises:
-        ContractError: if it is not a real number for each code, or the name is no name.
+        ContractError: if it is not one real number per code, or the name is not valid.
     """
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise ContractError(f"{method.name}: names of rankings are letters, digits and '_-.', got '{name}'")
@@ -88,20 +90,20 @@ def checked_ranking(method: Method, name: str, values: Any, codes: int) -> NDArr
 
 
 def checked_facts(method: Method, fitted: Fitted) -> tuple[dict[str, Any], NDArray[Any] | None]:
-    """What a fit says of its training: the facts for the record, held-out loss among them, and the loss curve.
+    """Return the facts of a training for the record, held-out loss included, and the loss curve.
 
     Args:
-        method: whose fit it is.
-        fitted: the fit.
+        method: the method.
+        fitted: its fit.
 
     Raises:
-        ContractError: if the held-out loss is no number, the curve no row of real numbers, or a fact no JSON value.
+        ContractError: if the held-out loss is not a number, the curve not a real vector, or a fact not a JSON value.
     """
     loss = fitted.heldout_loss
     if loss is not None and (isinstance(loss, bool) or not isinstance(loss, (int, float, np.integer, np.floating))):
         raise ContractError(f"{method.name}: heldout_loss is a number or None, got {type(loss).__name__}")
     try:
-        facts = lenient(fitted.training, "training")
+        facts = plain(dict(fitted.training), "training")
     except RecordError as error:
         raise ContractError(f"{method.name}: {error}") from error
     curve = None if fitted.loss_curve is None else _real(method, "loss_curve", fitted.loss_curve)
@@ -111,14 +113,14 @@ def checked_facts(method: Method, fitted: Fitted) -> tuple[dict[str, Any], NDArr
 
 
 def checked_history(method: Method, fitted: Fitted) -> dict[str, NDArray[Any]]:
-    """What a fit followed over its training.
+    """Return the arrays that a fit recorded over its training.
 
     Args:
-        method: whose fit it is.
-        fitted: the fit.
+        method: the method.
+        fitted: its fit.
 
     Raises:
-        ContractError: if a name is no name, or an array no real numbers with one length.
+        ContractError: if a name is not valid, an array does not hold real numbers, or arrays differ in length.
     """
     history: dict[str, NDArray[Any]] = {}
     for name, values in fitted.history.items():

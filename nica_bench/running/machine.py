@@ -1,4 +1,4 @@
-"""The machine and the software that a run would use: cores, memory, versions."""
+"""The machine and the software of a run: cores, memory and versions."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _COMPILERS = ("g++", "clang++", "c++")
 
 
 def usable_cores() -> int:
-    """Number of cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def memory_limit() -> int:
-    """Bytes that Slurm lets this process and its relatives use; beyond any machine's memory where it sets no limit."""
+    """Return the memory limit of the Slurm job in bytes, or 2^62 without a limit."""
     per_node = os.environ.get("SLURM_MEM_PER_NODE", "")
     per_core, cores = os.environ.get("SLURM_MEM_PER_CPU", ""), os.environ.get("SLURM_CPUS_ON_NODE", "")
     if per_node.isdigit() and int(per_node):
@@ -39,9 +39,9 @@ def memory_limit() -> int:
 
 
 def memory_kills() -> int:
-    """How many processes the kernel has ended because those of this one's control group used too much memory.
+    """Return how many processes of this control group the kernel has killed because they were out of memory.
 
-    The kernel ends them with SIGKILL like anybody: only this number tells an end for want of memory from another.
+    The kernel sends SIGKILL, as other processes may do; only this number tells the two causes apart.
     """
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
@@ -63,12 +63,12 @@ def memory_kills() -> int:
 
 
 def environment() -> dict[str, Any]:
-    """Versions, devices, cores, memory, compiler and folders, as JSON values. Imports torch.
+    """Return versions, devices, cores, memory, compiler and folders as JSON values. This imports torch.
 
     Returns:
-        'nica-bench', 'commit' (None outside a checkout), 'python', 'platform', 'packages' (versions by name, None where
-        one is missing), 'device' (what --device auto takes), 'accelerators' (names), 'cores' (usable ones),
-        'memory_bytes', 'memory_available_bytes', 'compiler' (path of the one torch.compile would call, or None) and
+        'nica-bench', 'commit' (None outside a checkout), 'python', 'platform', 'packages' (versions by name, None if
+        one is missing), 'device' (that of --device auto), 'accelerators' (names), 'cores' (usable ones),
+        'memory_bytes', 'memory_available_bytes', 'compiler' (path of the compiler of torch.compile, or None) and
         'data_folder'.
     """
     import torch

@@ -1,4 +1,4 @@
-"""The plan of a run: its runs, what is there already, and the groups in which the rest is trained."""
+"""The runs of a command, the runs that are pending, and the groups in which they are computed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from nica_bench.scenario import Scenario
 __all__ = [
     "Group",
     "Run",
-    "check_names",
-    "fitting",
     "grouped",
     "make_runs",
     "parse_seeds",
@@ -27,12 +25,12 @@ __all__ = [
 
 
 _MANY = 10_000_000
-"""More seeds than this are a slip, and would fill the memory before anybody could be asked."""
+"""The largest number of seeds in one range; more would fill the memory."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One (scenario, data seed, method, initialisation seed)."""
+    """One run: a scenario, a data seed, a method and a training seed."""
 
     scenario: Scenario
     method: Method
@@ -41,13 +39,14 @@ class Run:
 
     @property
     def spec(self) -> RunSpec:
-        """What identifies the run; its key is the record's file name."""
+        """The spec that identifies the run; its key is the file name of the record."""
+        content = self.scenario.fingerprint()
         return RunSpec(
             scenario=self.scenario.name,
             scenario_parameters=values_of(self.scenario),
-            scenario_version=self.scenario.version,
+            scenario_version=self.scenario.version if content is None else f"{self.scenario.version}+{content}",
             method=self.method.name,
-            method_parameters=values_of(self.method),
+            method_parameters=self.method.parameter_values(),
             method_version=self.method.version,
             seed=self.seed,
             training_seed=self.training_seed,
@@ -58,27 +57,27 @@ class Run:
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of one scenario and method that one worker takes: at once where the method can, else one by one."""
+    """Runs of one scenario and method on one worker, fitted together if the method can, else one after another."""
 
     runs: tuple[Run, ...]
 
     @property
     def label(self) -> str:
-        """`gin on gauss-2of10`."""
+        """The label of the group: `gin on gauss-2of10`."""
         first = self.runs[0]
         return f"{first.method.label} on {first.scenario.label}"
 
     @property
     def together(self) -> bool:
-        """Whether the runs are fitted at once."""
+        """Whether the runs are fitted together."""
         return self.runs[0].method.replicated
 
 
 def parse_seeds(text: str, what: str = "seeds") -> list[int]:
-    """Seeds, or other numbers by their name `what`, from `0:10` (10 not included), `3` or `0:5,8`.
+    """Return seeds, or other numbers called `what`, from `0:10` (10 not included), `3` or `0:5,8`.
 
     Raises:
-        UsageError: if it is none of these, or empty, or many millions.
+        UsageError: if the text has another form, is empty, or has a range of more than 10 million seeds.
     """
     seeds: list[int] = []
     for part in text.split(","):
@@ -97,10 +96,10 @@ def parse_seeds(text: str, what: str = "seeds") -> list[int]:
 
 
 def parse_statuses(text: str | None) -> set[Status]:
-    """Statuses from `failed`, which is all but ok, or such as `timeout,oom`; none from None.
+    """Return statuses from a text such as `timeout,oom`, or `failed` for all but ok; None gives no status.
 
     Raises:
-        UsageError: for another name.
+        UsageError: if a name is not a status.
     """
     failed = {s for s in Status if s is not Status.OK}
     chosen: set[Status] = set()
@@ -115,7 +114,7 @@ def parse_statuses(text: str | None) -> set[Status]:
 
 
 def seeds_text(seeds: Iterable[int]) -> str:
-    """Seeds as `parse_seeds` reads them: `0:5,8`."""
+    """Return seeds in the notation of `parse_seeds`: `0:5,8`."""
     runs: list[list[int]] = []
     for seed in sorted(set(seeds)):
         if runs and runs[-1][1] == seed:
@@ -128,7 +127,7 @@ def seeds_text(seeds: Iterable[int]) -> str:
 def make_runs(
     scenarios: Iterable[Scenario], methods: Sequence[Method], seeds: Sequence[int], training_seeds: int
 ) -> list[Run]:
-    """All runs, method by method."""
+    """Return all runs, method by method."""
     return [
         Run(s, m, seed, training_seed)
         for s in scenarios
@@ -139,47 +138,22 @@ def make_runs(
 
 
 def pending(runs: Iterable[Run], records: dict[str, Record], retry: set[Status], force: bool) -> list[Run]:
-    """The runs to be computed: those with no record, killed from outside, or asked for again."""
-    again = retry | {Status.KILLED}
-    return [c for c in runs if force or (r := records.get(c.spec.key)) is None or r.status in again]
+    """Return the runs to be computed: those without a record, killed ones, and those to be repeated."""
+    repeated = retry | {Status.KILLED}
+    return [c for c in runs if force or (r := records.get(c.spec.key)) is None or r.status in repeated]
 
 
 def unfit(method: Method, scenario: Scenario) -> str | None:
-    """Why a method makes no sense on a scenario, or None where it does: what nobody can tell it, or its own reason."""
+    """Return why `method` cannot run on `scenario`, or None if it can."""
     if "z" in method.side_information and scenario.n_latents is None:
-        return "it is told the true latents, and nobody knows them here"
+        return "it needs the true latents, which are unknown"
     if "n" in method.side_information and scenario.stand_in_latents is None:
-        return "it is told the number of latents, and there is none to tell here"
+        return "it needs the number of latents, which is unknown"
     return method.skip(scenario)
 
 
-def check_names(methods: Iterable[Method], parameters: Iterable[str], flag: str = "") -> None:
-    """Check that names stand for one method each, and that parameters are those of methods that are there.
-
-    Args:
-        methods: of a run.
-        parameters: names of methods that parameters were given to.
-        flag: how they were given, for the message.
-
-    Raises:
-        UsageError: naming what stands for two methods, or for none.
-    """
-    owners: dict[str, type[Method]] = {}
-    for method in methods:
-        if owners.setdefault(method.name, type(method)) is not type(method):
-            raise UsageError(f"two methods are called '{method.name}': give the one in the file another name")
-    for owner in parameters:
-        if owner not in owners:
-            raise UsageError(f"{flag}{owner}.…: '{owner}' is not among the methods; {did_you_mean(owner, owners)}")
-
-
-def fitting(methods: Iterable[Method], scenarios: Sequence[Scenario]) -> list[Method]:
-    """Those methods that make sense on one of the scenarios at least: which of the default ones a run takes."""
-    return [m for m in methods if any(unfit(m, s) is None for s in scenarios)]
-
-
 def _bytes_of(method: Method, scenario: Scenario) -> int:
-    """Memory of one more replicate; where a method can't say it, its fit will fail and be a row, or not."""
+    """Return the memory of one replicate in bytes; if the method raises an error, the estimate of the base class."""
     n_latents = scenario.n_observed if scenario.stand_in_latents is None else scenario.stand_in_latents
     sizes = scenario.samples, scenario.n_observed, scenario.conditions, n_latents
     try:
@@ -195,14 +169,14 @@ def grouped(
     family: Callable[[Run], Hashable] | None = None,
     largest: int | None = None,
 ) -> list[Group]:
-    """Runs of one scenario and method together, spread over the jobs and sized by the memory of one job.
+    """Return the runs in groups of one scenario and method, spread over the jobs and limited by the memory of a job.
 
     Args:
-        runs: what is to be computed.
-        jobs: worker processes.
-        memory: bytes that one job may use.
-        family: what runs have in common that are trained together; None is the scenario and the method.
-        largest: most runs that are trained at once, where the memory allows more.
+        runs: the runs to be computed.
+        jobs: the number of worker processes.
+        memory: the memory of one job in bytes.
+        family: the function whose value is equal for runs that may be in one group; None: scenario and method.
+        largest: the largest number of runs that are trained together.
     """
     families: dict[Hashable, list[Run]] = {}
     for run in runs:

@@ -1,4 +1,4 @@
-"""Groups on worker processes: one that dies or hangs fails its own runs only."""
+"""Groups of runs on worker processes; if a worker ends or hangs, only its own runs fail."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ __all__ = ["Crew", "run_groups"]
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _GRACE = 10.0
-"""Seconds that interrupted fits have for saving their state."""
+"""The number of seconds in which interrupted fits may save their state."""
 _FAILED_STARTS = 3
-"""Workers that may end in a row before they are ready for work; the run is given up then."""
+"""The number of workers in a row that may end before they are ready; the run is then aborted."""
 
 
 class Crew:
-    """The workers of a run, for whoever has to stop them while it goes on."""
+    """The workers of a run, which a signal handler can interrupt."""
 
     def __init__(self) -> None:
         self.workers: list[Worker] = []
 
     def interrupt(self, grace: float = _GRACE) -> None:
-        """Let fits that can save their state do so, and wait until they have. A signal's handler may call this.
+        """Let fits save their state if they can, and wait for them. A signal handler may call this.
 
         Args:
-            grace: most seconds to wait.
+            grace: the longest time to wait in seconds.
         """
         asked = [w for w in self.workers if w.group is not None and not w.gone]
         for worker in asked:
@@ -60,24 +60,24 @@ def run_groups(
     """Run groups on worker processes and return when each of their runs has a record.
 
     Args:
-        groups: what to run, in this order.
-        setting: of the run.
-        jobs: most workers at once.
-        timeout: most seconds a run; runs that train together have their sum.
+        groups: the groups, in the order in which they are started.
+        setting: the setting of the run.
+        jobs: the largest number of workers.
+        timeout: the time limit per run in seconds; runs that train together have the sum of their limits.
         modules: files of methods and scenarios that a worker loads first.
-        reporter: is told how the groups go on.
-        crew: gets the workers.
+        reporter: it receives the progress of the groups.
+        crew: it receives the workers.
 
     Raises:
-        NicaBenchError: if records can't be written any more, or workers can't be started; what is finished is kept.
+        NicaBenchError: if records cannot be written or workers cannot be started; finished runs are kept.
     """
     store = Store.open(setting.out)
     queue = deque(groups)
-    # as many threads as a worker uses: set before it imports its numerical libraries
+    # the number of threads of a worker must be set before it imports its numerical libraries
     os.environ.update(dict.fromkeys(_THREADS, "1"))
     setting = replace(setting, threads=max(1, usable_cores() // max(1, min(jobs, len(groups)))))
     if setting.threads > 1:
-        # threads that spin while they wait bring a machine that has other work to a halt
+        # threads that wait actively would slow down other processes of the machine
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     crew = crew or Crew()
     workers = crew.workers
@@ -88,7 +88,7 @@ def run_groups(
             heard = wait([end for w in workers for end in (w.pipe, w.process.sentinel)], timeout=0.5)
             for worker in list(workers):
                 if worker.pipe in heard or worker.process.sentinel in heard:
-                    _listen(worker, queue, reporter)
+                    _listen(worker, queue, setting, reporter)
                     failed_starts = 0 if worker.ready else failed_starts
                 status, message = _trouble(worker, timeout)
                 if status is not None:
@@ -102,11 +102,11 @@ def run_groups(
                     if queue:
                         workers.append(start_worker(setting, modules))
         for worker in workers:
-            worker.pipe.close()  # tells it to end
+            worker.pipe.close()  # ends the worker
         for worker in workers:
             worker.process.join(5)
     finally:
-        # a second Ctrl-C must not leave workers behind: this process would wait for them at its end
+        # after a second Ctrl-C no worker may remain, since this process would wait for it
         with held_back(signal.SIGINT, signal.SIGTERM):
             crew.interrupt()
             for worker in workers:
@@ -116,8 +116,8 @@ def run_groups(
             workers.clear()
 
 
-def _listen(worker: Worker, queue: deque[Group], reporter: Reporter) -> None:
-    """Take what a worker has sent, and give it work where it has none."""
+def _listen(worker: Worker, queue: deque[Group], setting: Setting, reporter: Reporter) -> None:
+    """Handle the messages of a worker, and send it a group if it has none."""
     try:
         while worker.pipe.poll():
             kind, value = worker.pipe.recv()
@@ -130,17 +130,19 @@ def _listen(worker: Worker, queue: deque[Group], reporter: Reporter) -> None:
                 worker.group = queue.popleft() if queue else None
                 worker.begun, worker.since, worker.finished = 0, time.time(), set()
                 if worker.group is not None:
-                    worker.pipe.send(worker.group)
+                    worker.send(worker.group, setting)
                     reporter.begun(worker.group)
             elif worker.group is not None:
-                if kind == "begun":
+                if kind == "unread":
+                    worker.unread = value
+                elif kind == "begun":
                     worker.begun, worker.since = value, time.time()
                 elif kind == "step":
                     reporter.step(worker.group, value)
-                elif kind == "cell":
+                elif kind == "run":
                     worker.finished.add(value)
                     reporter.run(worker.group)
-        # a process of the method's own may hold the pipe open after the worker's end
+        # a child process of the method may keep the pipe open after the end of the worker
         worker.gone = not worker.process.is_alive()
     except (EOFError, OSError):
         worker.process.join(5)
@@ -148,10 +150,14 @@ def _listen(worker: Worker, queue: deque[Group], reporter: Reporter) -> None:
 
 
 def _trouble(worker: Worker, timeout: float | None) -> tuple[Status | None, str]:
-    """Why a worker's group has to be given up, if so; a worker that takes too long is ended."""
+    """Return the status and message with which a worker's group fails, if it does; kill it beyond its time limit."""
     group = worker.group
     if group is None:
         return None, ""
+    if worker.unread:
+        worker.process.join(5)
+        worker.gone = True
+        return Status.ERROR, worker.unread
     if worker.gone:
         if worker.process.exitcode == -signal.SIGKILL and memory_kills() > worker.kills:
             return Status.OOM, "the kernel ended the worker process: out of memory"
@@ -160,7 +166,7 @@ def _trouble(worker: Worker, timeout: float | None) -> tuple[Status | None, str]
         worker.process.kill()
         worker.process.join()
         worker.gone = True
-        return Status.TIMEOUT, f"took longer than the limit of {timeout:g} s a run"
+        return Status.TIMEOUT, f"took longer than the limit of {timeout:g} s per run"
     return None, ""
 
 
@@ -173,13 +179,13 @@ def _give_up(
     queue: deque[Group],
     reporter: Reporter,
 ) -> None:
-    """A row for each run that was being fitted; the runs behind it go to another worker."""
+    """Write a failed record for each run that was being fitted; runs that had not begun go to another worker."""
     group = worker.group
     assert group is not None
     worker.group = None
-    end = len(group.runs) if group.together else worker.begun + 1
+    end = len(group.runs) if group.together or worker.unread else worker.begun + 1
     lost = [c for i, c in enumerate(group.runs[:end]) if i >= worker.begun and i not in worker.finished]
-    # a record may be on the disk although the worker could not say so any more
+    # a record may be on the disk although the worker ended before it sent a message
     there = store.scan(c.spec.key for c in lost).records
     for run in lost:
         old = there.get(run.spec.key)

@@ -1,4 +1,4 @@
-"""What a run tells of itself while it goes on."""
+"""The events of a run, for displays of its progress."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ __all__ = ["Reporter"]
 
 
 class Reporter:
-    """Takes the events of a run, all in the process that was started; this one is silent.
+    """A receiver of the events of a run, all in the main process; this base class ignores them.
 
-    A group may begin more than once: what a dead worker left of it goes to another worker as a smaller group.
+    A group may begin more than once: the runs that a failed worker left go to another worker as a smaller group.
     """
 
     def begun(self, group: Group) -> None:
-        """A worker has taken a group."""
+        """Called when a worker begins a group."""
 
     def step(self, group: Group, progress: Progress) -> None:
-        """A fit of the group goes on."""
+        """Called at a training step of the group."""
 
     def run(self, group: Group) -> None:
-        """One more run of the group has its record."""
+        """Called when the record of a run of the group is written."""
 
     def ended(self, group: Group) -> None:
-        """No worker is at the group any more."""
+        """Called when no worker computes the group any more."""

@@ -1,4 +1,4 @@
-"""The work of one group: make the data, fit, score, and write a record for each run as soon as it is finished."""
+"""The computation of one group: make the data, fit, score, and write a record for each run."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from nica_bench.dataset import Dataset
+from nica_bench.errors import ContractError
 from nica_bench.files.tensors import read_metadata
 from nica_bench.method import FitSession, Fitted, Interrupted, Progress
-from nica_bench.metrics import METRICS, Sample, Scores, score
+from nica_bench.metrics import Metric
 from nica_bench.records.provenance import peak_memory_bytes, provenance
 from nica_bench.records.record import Record, Status
 from nica_bench.records.store import Store
-from nica_bench.running.contract import checked_codes, checked_facts, checked_fits, checked_history, checked_ranking
-from nica_bench.running.images import ROWS, score_without_latents, some_rows
+from nica_bench.running.contract import checked_facts, checked_fits, checked_history
+from nica_bench.running.isolation import ImportClock, checksum, isolated
 from nica_bench.running.plan import Group, Run
+from nica_bench.running.scoring import score_fit
 from nica_bench.scenario import Scenario
 from nica_bench.seeds import Streams
 
@@ -31,15 +32,13 @@ __all__ = ["Setting", "failed_record", "run_group"]
 
 Arrays = dict[str, NDArray[Any]]
 
-KEPT_CODES = 500
-"""Test codes kept in a record's arrays, for figures."""
 KEPT_VALUES = 20_000_000
-"""Training values of the datasets that a process keeps: 40 of the artificial ones, or one of images."""
+"""The number of training values in the cache of datasets: 40 artificial datasets, or one of images."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is the same for every group of a run."""
+    """The options that are equal for all groups of a command."""
 
     out: str
     device: str
@@ -49,15 +48,17 @@ class Setting:
     threads: int = 1
     checkpoint_seconds: float = 180.0
     weights: bool = False
-    """Keep the weights of every fit; those of fits on images are kept anyhow, for their figures."""
+    """Whether to store the weights of every fit; those of fits on images are always stored, for figures."""
+    metrics: tuple[str | Metric, ...] = ()
+    """The metrics beside those of nica-bench and of installed packages, or the files that define them."""
 
 
 _datasets: OrderedDict[tuple[Scenario, int], Dataset] = OrderedDict()
-"""What this process has made, the last one at the end."""
+"""The cache of datasets of this process, the most recently used one last."""
 
 
 def _dataset(scenario: Scenario, seed: int) -> Dataset:
-    """A dataset, made once for the runs that share it; those longest unused make room before the next is made."""
+    """Return a dataset from the cache; the least recently used ones are removed before a new one is made."""
     key = (scenario, seed)
     if key not in _datasets:
         needed = scenario.samples * scenario.n_observed
@@ -69,11 +70,15 @@ def _dataset(scenario: Scenario, seed: int) -> Dataset:
 
 
 def failed_record(run: Run, status: Status, message: str, setting: Setting, started: float) -> Record:
-    """A failure as a row."""
-    return Record(
+    """The record of a run that failed; what its data would have been is known from the scenario."""
+    scenario = run.scenario
+    return Record.make(
         spec=run.spec,
         status=status,
         side_information=run.method.side_information,
+        n_latents=scenario.n_latents,
+        n_observed=scenario.n_observed,
+        image_shape=scenario.image_shape,
         message=message or status.value,
         kind=run.method.kind(),
         cost={"wall_seconds": time.time() - started},
@@ -89,19 +94,19 @@ def run_group(
 ) -> None:
     """Run all runs of a group and write their records.
 
-    A fit that can (see `FitSession.checkpoint`) leaves its state in `<out>/checkpoints` now and then and goes on from
-    there when it was cut off; with its records written, the state is removed.
+    A fit that supports it (see `FitSession.checkpoint`) saves its state in `<out>/checkpoints` at intervals and resumes
+    from there after an interruption; the state is removed when the records are written.
 
     Args:
         group: the runs.
-        setting: of the run.
-        send: takes ("begun", i) before run i is fitted (a replicated method's runs begin together), ("step",
-            progress) now and then during a fit, and ("run", i) when the record of run i is on the disk.
-        interrupted: asked by fits that can be interrupted.
+        setting: the setting of the command.
+        send: the function that receives ("begun", i) before run i is fitted (runs of a replicated method begin
+            together), ("step", progress) during a fit, and ("run", i) when the record of run i is on the disk.
+        interrupted: the function by which fits check whether to stop.
 
     Raises:
-        Interrupted: if a fit was; its runs have no records.
-        StoreError: if a record can't be written.
+        Interrupted: if a fit was interrupted; its runs have no records.
+        StoreError: if a record cannot be written.
     """
     store = Store.open(setting.out)
     method = group.runs[0].method
@@ -118,16 +123,17 @@ def run_group(
         send("begun", places[runs[0]])
         checkpoint = store.checkpoint([c.spec.key for c in runs])
         done = True
-        for run, record, arrays, weights in _outcomes(runs, setting, replace(session, checkpoint=checkpoint)):
-            store.write(record, arrays, weights)
-            send("cell", places[run])
-            done = done and record.status in (Status.OK, Status.DIVERGED)
+        with isolated(Streams.of_fit(runs[0].seed, runs[0].training_seed)):
+            for run, record, arrays, weights in _outcomes(runs, setting, replace(session, checkpoint=checkpoint)):
+                store.write(record, arrays, weights)
+                send("run", places[run])
+                done = done and record.status in (Status.OK, Status.DIVERGED)
         if done:
             checkpoint.unlink(missing_ok=True)
 
 
 class _Throttle:
-    """Passes a fit's progress on ten times a second at most: a fit may report at every step."""
+    """A filter that reports the progress of a fit at most ten times per second."""
 
     def __init__(self, report: Callable[[Progress], None]) -> None:
         self._report = report
@@ -143,7 +149,7 @@ class _Throttle:
 def _outcomes(
     runs: Sequence[Run], setting: Setting, session: FitSession
 ) -> Iterator[tuple[Run, Record, Arrays | None, Arrays | None]]:
-    """Make the data, fit and score runs that are fitted at once; one whose data can't be made leaves the others."""
+    """Make the data, fit and score runs that are fitted together; a run whose data cannot be made fails alone."""
     started = time.time()
     method = runs[0].method
     data: dict[Run, Dataset] = {}
@@ -154,6 +160,7 @@ def _outcomes(
             yield run, failed_record(run, *_failure(error, setting), setting, started), None, None
     if not data:
         return
+    sums = {run: checksum(dataset) for run, dataset in data.items()}
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("default")
@@ -161,12 +168,15 @@ def _outcomes(
             streams = [Streams.of_fit(c.seed, c.training_seed) for c in data]
             before = _spent(session.checkpoint)
             wall, cpu = time.time() - before[0], time.process_time() - before[1]
-            fits = checked_fits(method, method.fit_group(seen, streams, session), len(data))
+            with ImportClock() as imports:
+                fits = checked_fits(method, method.fit_group(seen, streams, session), len(data))
         cost = {
-            "wall_seconds": (time.time() - wall) / len(data),
-            "cpu_seconds": (time.process_time() - cpu) / len(data),
+            "wall_seconds": (time.time() - wall - imports.wall) / len(data),
+            "cpu_seconds": (time.process_time() - cpu - imports.cpu) / len(data),
             "peak_memory_bytes": peak_memory_bytes(),
         }
+        for run, dataset in data.items():
+            _check_untouched(run, dataset, sums[run], "fit")
     except Interrupted:
         raise
     except Exception as error:
@@ -178,13 +188,26 @@ def _outcomes(
     for (run, dataset), fitted in zip(data.items(), fits, strict=True):
         try:
             kept = dict(fitted.weights) if setting.weights or dataset.image_shape is not None else None
-            yield run, *_scored(run, dataset, fitted, notes, cost, setting, started), kept
+            outcome = _scored(run, dataset, fitted, notes, cost, setting, started)
+            _check_untouched(run, dataset, sums[run], "encode")
+            yield run, *outcome, kept
         except Exception as error:
             yield run, failed_record(run, *_failure(error, setting), setting, started), None, None
 
 
+def _check_untouched(run: Run, data: Dataset, expected: int, call: str) -> None:
+    """Refuse a fit that changed its data. They are forgotten, so that the next method gets them as they were made.
+
+    Raises:
+        ContractError: if the checksum of the data is not the expected one.
+    """
+    if checksum(data) != expected:
+        _datasets.clear()  # the arrays of other datasets may be reached too, for example of the same group
+        raise ContractError(f"{run.method.name}: {call} changed the data in place: work on a copy")
+
+
 def _spent(checkpoint: Path | None) -> tuple[float, float]:
-    """Wall and CPU seconds that went into a fit before it was cut off."""
+    """Return the wall and CPU seconds of a fit before its interruption."""
     found = {} if checkpoint is None else read_metadata(checkpoint)
     return float(found.get("wall_seconds", 0)), float(found.get("cpu_seconds", 0))
 
@@ -207,83 +230,30 @@ def _scored(
     setting: Setting,
     started: float,
 ) -> tuple[Record, Arrays]:
-    """Encode, check the contract, score."""
+    """Score a fit, and return its record and its arrays."""
     method = run.method
-    blind = data.n_latents is None
-    test_split = some_rows(data.test, ROWS) if blind else data.test
-    test = checked_codes(method, fitted, test_split, "test")
-    width = test.shape[1]
-    importance = checked_ranking(method, "importance", fitted.importance, width)
-    rankings = {name: checked_ranking(method, name, values, width) for name, values in fitted.rankings.items()}
+    scoring = score_fit(method, data, fitted, Streams.of_fit(run.seed, run.training_seed), setting.metrics)
     facts, curve = checked_facts(method, fitted)
-    streams = Streams.of_fit(run.seed, run.training_seed)
-    values: dict[str, float | None]
-    finite, varying = bool(np.isfinite(test).all()), bool((test.max(0) > test.min(0)).any())
-    if blind:
-        scores, classes, said, arrays = score_without_latents(
-            method, data, fitted, importance, test_split, test, streams
-        )
-        # what compares codes with latents is not applicable: null, which is no failure and not 0
-        values = {**{m.name: None for m in METRICS.values() if m.needs_latents}, **scores.values, **classes}
-    else:
-        scores, validation, arrays = _against_latents(run, data, fitted, importance, test, streams)
-        values, said = dict(scores.values), []
-        finite = finite and bool(np.isfinite(validation).all())
-        varying = not scores.correlation.size or bool(scores.correlation.any())
-    status, message = Status.OK, ""
-    if fitted.diverged is not None:
-        status, message = Status.DIVERGED, fitted.diverged
-    elif not finite:
-        bad = int((~np.isfinite(test)).sum())
-        status, message = Status.ERROR, f"{bad} of {test.size} test codes are not finite"
-    elif not varying:
-        status, message = Status.ERROR, "all codes are constant"
-    record = Record(
+    record = Record.make(
         spec=run.spec,
-        status=status,
+        status=scoring.status,
         side_information=method.side_information,
-        message=message,
-        notes=[*scores.notes, *said, *notes],
+        n_latents=data.n_latents,
+        n_observed=data.n_observed,
+        image_shape=data.image_shape,
+        message=scoring.message,
+        notes=[*scoring.notes, *notes],
         kind=method.kind(),
         truth={**data.truth, "equivalence": run.scenario.equivalence},
         difficulty=dict(data.difficulty),
-        scores=values,
-        dimensions=scores.dimensions,
+        scores=scoring.values,
+        dimensions=scoring.scores.dimensions,
         training=facts,
         cost=cost,
         provenance=provenance(setting.command, setting.device, setting.threads if method.large else 1, started),
     )
-    if not blind:  # of images the leading codes are kept, see nica_bench/running/images.py
-        arrays |= {"codes": test[:KEPT_CODES], "u": test_split.u[:KEPT_CODES]}
-    arrays |= {
-        "importance": importance,
-        **{f"ranking_{name}": values for name, values in rankings.items()},
-    }
+    arrays = dict(scoring.arrays)
     if curve is not None:
         arrays["loss"] = curve
     arrays |= {f"history_{name}": values for name, values in checked_history(method, fitted).items()}
     return record, arrays
-
-
-def _against_latents(
-    run: Run, data: Dataset, fitted: Fitted, importance: NDArray[Any], test: NDArray[Any], streams: Streams
-) -> tuple[Scores, NDArray[Any], Arrays]:
-    """The scores of codes whose latents are known, the validation codes, and arrays for the record."""
-    method, z, validation_z = run.method, data.test.z, data.validation.z
-    assert z is not None, "the caller has looked"
-    assert validation_z is not None, "all splits have latents or none"
-    validation = checked_codes(method, fitted, data.validation, "validation")
-    scores = score(
-        Sample(validation_z, validation, data.validation.u),
-        Sample(z, test, data.test.u),
-        importance,
-        streams.numpy("evaluation"),
-        knows_dimension="n" in method.side_information,
-    )
-    arrays = {
-        "correlation": scores.correlation,
-        "slopes": scores.slopes,
-        "assignment": np.array([scores.assignment.codes, scores.assignment.signs]),
-        "z": z[:KEPT_CODES],
-    }
-    return scores, validation, arrays

@@ -1,4 +1,4 @@
-"""One worker process: how it is started, and its life, in which it takes groups one after another."""
+"""A worker process, which computes groups of runs one after another."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import contextlib
 import ctypes
 import multiprocessing
 import os
+import pickle
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from nica_bench.errors import NicaBenchError
@@ -29,11 +32,11 @@ _PARENTS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR2") i
 
 
 class Flags(ctypes.Structure):
-    """What a worker and its parent say to each other without a lock, so that a signal's handler may say it too.
+    """Flags that a worker and its parent share without a lock, so that a signal handler may set them.
 
     Fields:
-        stop: the parent asks the present fit to save its state and stop.
-        listens: the present fit asks now and then whether it is to.
+        stop: whether the current fit shall save its state and stop.
+        listens: whether the current fit checks `stop` regularly.
     """
 
     _fields_ = (("stop", ctypes.c_bool), ("listens", ctypes.c_bool))
@@ -41,17 +44,20 @@ class Flags(ctypes.Structure):
 
 @dataclass
 class Worker:
-    """A process and what it is at.
+    """A worker process and the group that it is computing.
 
     Args:
-        flags: memory that both share.
-        ready: it has started and loaded the method files.
-        group: what it works on, if anything.
-        begun: index of the run in the group that was begun last.
-        since: when that was, seconds since 1970.
-        finished: indices of the group's runs whose records are written.
-        gone: it has ended.
-        kills: processes that had been ended for want of memory when this one was started.
+        process: the process.
+        pipe: the parent's end of the connection.
+        flags: the flags that both processes share.
+        ready: whether it has started and loaded its files.
+        group: the group that it is computing, or None.
+        begun: the index in the group of the run that was begun last.
+        since: the time at which it was begun, in seconds since 1970.
+        finished: the indices of the runs of the group whose records are written.
+        gone: whether the process has ended.
+        kills: `memory_kills()` at the start of the worker.
+        unread: why it could not make the scenario and method of the group, otherwise empty.
     """
 
     process: SpawnProcess
@@ -64,9 +70,22 @@ class Worker:
     finished: set[int] = field(default_factory=set)
     gone: bool = False
     kills: int = field(default_factory=memory_kills)
+    unread: str = ""
+
+    def send(self, group: Group, setting: Setting) -> None:
+        """Give it a group, with the metrics of the setting.
+
+        Classes that no module holds, those of a notebook or of a script, are sent by value. The versions are sent
+        beside the classes, because a worker that imports one does not know what was added to its version here.
+        """
+        import cloudpickle
+
+        owners = {owner for run in group.runs for owner in (type(run.method), type(run.scenario))}
+        versions = [(owner, owner.version) for owner in owners]
+        self.pipe.send_bytes(cloudpickle.dumps((group, setting.metrics, versions)))
 
     def ending(self) -> str:
-        """How the process ended, for people."""
+        """Return the name of the signal or the exit code with which the process ended."""
         code = self.process.exitcode
         if code is not None and code < 0:
             with contextlib.suppress(ValueError):
@@ -75,24 +94,55 @@ class Worker:
 
 
 def start_worker(setting: Setting, modules: tuple[str, ...]) -> Worker:
-    """Start a process that loads the files of methods and scenarios and waits for groups."""
+    """Return a new worker, which loads the files of methods and scenarios and waits for groups."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     flags = context.RawValue(Flags)
-    # not daemonic: a method may use processes of its own
-    process = context.Process(target=_serve, args=(theirs, flags, setting, modules))
+    # not daemonic, since a method may start child processes
+    process = context.Process(target=_serve, args=(theirs, flags, replace(setting, metrics=()), modules))
     if os.name == "posix":
-        resource_tracker.ensure_running()  # starting it on the way would let Ctrl-C through again
-    # A terminal and Slurm send these to all processes, but the parent ends its workers itself.
-    with held_back(*_PARENTS):
+        resource_tracker.ensure_running()  # started later, it would unblock Ctrl-C
+    # A terminal and Slurm send these signals to all processes, but the parent ends its workers itself.
+    with held_back(*_PARENTS), _no_main(), _working_folder_last():
         process.start()
     theirs.close()
     return Worker(process, ours, flags)
 
 
 @contextlib.contextmanager
+def _working_folder_last() -> Iterator[None]:
+    """Let processes that are started meanwhile look for modules in the working folder after all other places.
+
+    A file such as `locale.py` beside a method's file would otherwise take the place of the standard library's module.
+    """
+    path, safe = list(sys.path), os.environ.get("PYTHONSAFEPATH")
+    here = [entry for entry in path if entry == "" or os.path.abspath(entry) == os.getcwd()]
+    sys.path[:] = [*(entry for entry in path if entry not in here), *here]
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        if safe is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = safe
+
+
+@contextlib.contextmanager
+def _no_main() -> Iterator[None]:
+    """Let a process that is started meanwhile not import this one's main module: a script would run once more."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+@contextlib.contextmanager
 def held_back(*signals: signal.Signals) -> Iterator[None]:
-    """Keep signals from this process until the end, and from a process started meanwhile for good."""
+    """Block signals for this process in the context, and for good in processes that are started in it."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
@@ -104,20 +154,27 @@ def held_back(*signals: signal.Signals) -> Iterator[None]:
 
 
 def _serve(pipe: Connection, flags: Flags, setting: Setting, modules: tuple[str, ...]) -> None:
-    """A worker's life: groups in, progress out; it ends when its parent is gone."""
+    """Run the main loop of a worker, which receives groups and sends progress until its parent ends."""
     from nica_bench.registry import load_file
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.dup2(2, 1)  # what a method prints is not part of the run's output
+    os.dup2(2, 1)  # output of a method goes to stderr
     try:
         try:
             for path in modules:
                 load_file(Path(path))
             pipe.send(("ready", None))
             while not flags.stop:
-                group = pipe.recv()
-                run_group(group, setting, *_channel(pipe, flags))
+                packed = pipe.recv_bytes()
+                try:
+                    group, metrics, versions = pickle.loads(packed)
+                except Exception as error:
+                    pipe.send(("unread", f"a worker cannot make it: {type(error).__name__}: {error}"))
+                    return
+                for owner, version in versions:
+                    owner.version = version
+                run_group(group, replace(setting, metrics=metrics), *_channel(pipe, flags))
                 flags.listens = False
                 pipe.send(("done", None))
         except Interrupted:
@@ -129,7 +186,7 @@ def _serve(pipe: Connection, flags: Flags, setting: Setting, modules: tuple[str,
 
 
 def _channel(pipe: Connection, flags: Flags) -> tuple[Callable[[str, Any], None], Callable[[], bool]]:
-    """What tells the parent how a group goes on, and what a fit asks whether to stop."""
+    """Return the function that sends progress to the parent, and the function that says whether to stop."""
 
     def send(kind: str, value: Any) -> None:
         if kind == "begun":
@@ -144,7 +201,7 @@ def _channel(pipe: Connection, flags: Flags) -> tuple[Callable[[str, Any], None]
 
 
 def _end_with_parent() -> None:
-    """End this process at once when its parent has ended: in the middle of a fit it would not notice for long."""
+    """End this process as soon as its parent has ended, even during a fit."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])

@@ -1,4 +1,4 @@
-"""Statistics of scores over seeds: aggregates with intervals, methods in pairs, profiles. They read records only."""
+"""Statistics of scores over seeds, computed from records: aggregates with intervals, paired tests and profiles."""
 
 from nica_bench.stats.blocks import Block, blocks_of
 from nica_bench.stats.comparisons import Pair, best_of, compare_all

@@ -1,9 +1,9 @@
-"""Records sorted for a comparison: the methods of one scenario side by side, run for run.
+"""Records grouped for a comparison: the methods of one scenario on the same runs.
 
-What is compared must be the same thing. Records are of one method only if name, parameters and version agree; methods
-on one scenario answer for the same datasets, and a run that failed or that others have and a method lacks is counted
-and scores the *baseline*: the best method of the scenario that is told no more and learns nothing. A failure is never
-worth more than the method's own worst finished run, so that failing cannot pay, and it never is a success.
+Records belong to one method only if name, parameters and version agree. All methods of a scenario are evaluated on the
+same datasets. A run that failed, or that other methods have and a method lacks, is counted and has the score of the
+*baseline*: the best baseline of the scenario that receives no more side information. It never scores more than the
+worst finished run of the method itself, so a failure is never an advantage, and it is never a success.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nica_bench.stats.outcomes import Baseline, Outcomes
 from nica_bench.stats.quantities import Quantity
 from nica_bench.stats.series import Run, Series, labelled
 
-__all__ = ["Block", "blocks_of", "dimensions_of", "in_order", "latents_of", "seed_text"]
+__all__ = ["Block", "blocks_of", "in_order", "seed_text"]
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Block:
     """All series of one scenario.
 
     Args:
-        scenario: its label.
-        series: methods first, then baselines, in the order of their labels.
+        scenario: the label of the scenario.
+        series: methods first, then baselines, then supervised references, in the order of their labels.
     """
 
     scenario: str
@@ -39,48 +39,47 @@ class Block:
 
     @cached_property
     def seeds(self) -> list[int]:
-        """Data seeds that any of the methods has: what each of them answers for."""
+        """The data seeds of any method, on which all methods are evaluated."""
         return sorted({seed for s in self.series for seed in s.seeds})
 
     @cached_property
     def _known(self) -> dict[str, dict[str, Outcomes]]:
-        """Results that were asked for, by the name of the quantity."""
+        """The outcomes computed so far, by the name of the quantity."""
         return {}
 
     @cached_property
     def _grids(self) -> dict[str, tuple[tuple[Run, ...], NDArray[np.intp]]]:
-        """Runs that were asked for, by the label of the method."""
+        """The runs computed so far, by the label of the method."""
         return {}
 
     @property
     def spec(self) -> RunSpec:
-        """A run that stands for the scenario: its name, parameters and version."""
+        """The spec of a run, with the name, parameters and version of the scenario."""
         return self.series[0].first.spec
 
     @property
-    def blind(self) -> bool:
-        """Whether nobody knows the latents of the scenario, by its finished records."""
-        done = [r for s in self.series for r in s.records.values() if r.status is Status.OK]
-        return bool(done) and all(r.scores.get("mcc") is None for r in done)
+    def unlabelled(self) -> bool:
+        """Whether the true latents of the scenario are unknown."""
+        return not any(r.labelled for s in self.series for r in s.records.values())
 
     @property
     def n_latents(self) -> int | None:
-        """The true number of latents, read off the records; None where they don't say."""
-        return latents_of(self.series[0].first)
+        """The true number of latents; None if it is unknown."""
+        return self.series[0].first.n_latents or None
 
     def results(self, quantity: Quantity) -> dict[str, Outcomes]:
-        """A quantity of every series on all datasets of the scenario, by the label of the method."""
+        """Return a quantity of every series on all datasets of the scenario, by the label of the method."""
         if quantity.name not in self._known:
-            baselines = self._floors(quantity)
+            baselines = self._baselines(quantity)
             self._known[quantity.name] = {s.method: self._outcomes(s, quantity, baselines) for s in self.series}
         return self._known[quantity.name]
 
     def outcomes(self, series: Series, quantity: Quantity) -> Outcomes:
-        """A quantity of a series on all datasets of the scenario, the series' own and the others'."""
-        return self._outcomes(series, quantity, self._floors(quantity))
+        """Return a quantity of a series on all datasets of the scenario, also on those that only other methods have."""
+        return self._outcomes(series, quantity, self._baselines(quantity))
 
-    def _floors(self, quantity: Quantity) -> list[tuple[Series, Baseline]]:
-        """What could be a baseline, best first."""
+    def _baselines(self, quantity: Quantity) -> list[tuple[Series, Baseline]]:
+        """Return the baselines with finished runs, best first."""
         if quantity.higher_is_better is None or not quantity.scored:
             return []
         found = []
@@ -99,19 +98,19 @@ class Block:
         bad[there] = ~series.ok[places[there]]
         missing = int((~there).sum())
         ok = ~np.isnan(values)
-        # A method that was told n, for one, finishes without an estimate of n: then there is nothing to fill in.
+        # A method that is given n finishes without an estimate of n: then there is nothing to fill in.
         if quantity.scored and quantity.higher_is_better is not None and (ok.any() or not series.finished):
             worst = None
             if ok.any():
                 worst = float(values[ok].min() if quantity.higher_is_better else values[ok].max())
             for i in np.flatnonzero(bad).tolist():
-                # With no baseline among the records the end of the scale is what is left.
+                # Without a baseline among the records the worse end of the scale is filled in.
                 level = quantity.worst if baseline is None else baseline.scores.get(runs[i][0], baseline.level)
                 values[i] = level if worst is None or quantity.better(worst, level) else worst
         return Outcomes(runs, values, ok, int(bad.sum()) - missing, missing, baseline, len(series.training_seeds))
 
     def _grid(self, series: Series) -> tuple[tuple[Run, ...], NDArray[np.intp]]:
-        """The runs that a series answers for, and where each is among its records; -1: it has no record."""
+        """Return the runs on which a series is evaluated, and the index of each among its records; -1: no record."""
         if series.method not in self._grids:
             runs = tuple((seed, training_seed) for seed in self.seeds for training_seed in series.training_seeds)
             place = {run: i for i, run in enumerate(series.records)}
@@ -119,9 +118,9 @@ class Block:
         return self._grids[series.method]
 
     def notes(self) -> list[str]:
-        """What a reader must know before comparing, a line each."""
+        """Return what a reader must know before comparing, one line per note."""
         notes = []
-        counted = "" if self.blind else ": they score the baseline and are counted"
+        counted = "" if self.unlabelled else ": these runs have the score of the baseline and are counted"
         for s in self.series:
             runs, places = self._grid(s)
             lacking = sorted({runs[i][0] for i in np.flatnonzero(places < 0).tolist()})
@@ -131,30 +130,32 @@ class Block:
                 statuses = sorted({str(r.status) for r in s.records.values()})
                 notes.append(
                     f"{self.scenario}: {s.method} finished on no dataset ({', '.join(statuses)}): {_why(s)}; "
-                    "it stands last and is in no comparison"
+                    "it comes last and is not compared"
                 )
-        if self.blind:  # nothing is compared by datasets
+        if self.unlabelled:  # datasets are not compared
             return notes
         if len({len(s.training_seeds) for s in self.series}) > 1:
             notes.append(
-                f"{self.scenario}: methods have different numbers of initialisations; "
-                "they are averaged for each dataset first"
+                f"{self.scenario}: methods have different numbers of training seeds; "
+                "scores are first averaged per dataset"
             )
         if len(self.seeds) == 1:
-            notes.append(f"{self.scenario}: one dataset only (seed {self.seeds[0]}): no interval and no test")
+            notes.append(
+                f"{self.scenario}: only one dataset (seed {self.seeds[0]}), so there is no interval and no test"
+            )
         return notes
 
 
 def blocks_of(records: Iterable[Record]) -> tuple[list[Block], list[str]]:
-    """Sort records by scenario and method, and say where one label stands for several of them.
+    """Group records by scenario and method.
 
-    A run whose method makes no sense on its scenario is no failure: it is left out, with a note.
+    A run that was skipped because its method cannot run on its scenario is not a failure: it is left out, with a note.
 
     Args:
-        records: no key twice.
+        records: the records; no key occurs twice.
 
     Returns:
-        Blocks by the name and the parameters of their scenarios, numbers in their order, and notes, a line each.
+        The blocks, ordered by the name and the parameters of their scenarios, and notes, one line each.
     """
     records, notes = _asked(records)
     blocks = []
@@ -172,7 +173,7 @@ def blocks_of(records: Iterable[Record]) -> tuple[list[Block], list[str]]:
 
 
 def in_order(value: object) -> tuple[float, str]:
-    """What to sort by: numbers in their order, before texts in theirs."""
+    """Return a sort key by which numbers come first, in numerical order, and texts after them."""
     return (float(value), "") if isinstance(value, int | float) else (math.inf, str(value))
 
 
@@ -182,7 +183,7 @@ def _place(block: Block) -> tuple[object, ...]:
 
 
 def _asked(records: Iterable[Record]) -> tuple[list[Record], list[str]]:
-    """The records of runs that were not skipped, and why the others were, a line a method and reason."""
+    """Return the records of runs that were not skipped, and one note per method and reason for the others."""
     kept: list[Record] = []
     skipped: dict[tuple[str, str], dict[str, None]] = {}
     for record in records:
@@ -199,23 +200,8 @@ def _asked(records: Iterable[Record]) -> tuple[list[Record], list[str]]:
     return kept, notes
 
 
-def latents_of(record: Record) -> int | None:
-    """The true number of latents, the n of a name `<family>-<n>of<D>`; None for a name without."""
-    match = _SIZED.fullmatch(record.spec.scenario)
-    return int(match["n"]) if match else None
-
-
-def dimensions_of(record: Record) -> int | None:
-    """The number of observed dimensions, the D of a name `<family>-<n>of<D>`; None for a name without."""
-    match = _SIZED.fullmatch(record.spec.scenario)
-    return int(match["D"]) if match else None
-
-
-_SIZED = re.compile(r".+-(?P<n>\d+)of(?P<D>\d+)")
-
-
 def seed_text(seeds: Sequence[int]) -> str:
-    """Seeds as `--seeds` takes them: `0:10,12`."""
+    """Return seeds in the notation of `--seeds`, such as `0:10,12`."""
     parts: list[list[int]] = []
     for seed in sorted(set(seeds)):
         if parts and seed == parts[-1][-1] + 1:
@@ -226,7 +212,7 @@ def seed_text(seeds: Sequence[int]) -> str:
 
 
 def _finished(series: Series, quantity: Quantity) -> dict[int, float]:
-    """Mean over the ok initialisations of each dataset."""
+    """Return the mean over the training seeds of each dataset that are ok."""
     found: dict[int, list[float]] = {}
     for (seed, _), value in zip(series.records, series.numbers(quantity).tolist(), strict=True):
         if not math.isnan(value):

@@ -1,4 +1,4 @@
-"""All methods of a scenario in pairs, and which of them is best where a test says so."""
+"""Paired tests of all methods of a scenario, and the method that is significantly better than all others."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from nica_bench.stats.series import Series
 __all__ = ["Pair", "best_of", "compare_all"]
 
 SIGNIFICANT = 0.05
-"""Family-wise level at which a method counts as the best."""
+"""The family-wise significance level at which a method counts as the best."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two methods on the datasets that both have a record of.
+    """A comparison of two methods on the datasets of which both have a record.
 
     Args:
         scenario, a, b: labels; a has the better median.
-        comparison: of a - b. Its `improvement` is the share of datasets on which a is the better one.
-        p_holm: p value corrected for all pairs that were tested with it.
-        incomplete: datasets left out, because only one of the two has a record or a number.
+        comparison: the comparison of a - b; its `improvement` is the share of datasets on which a is better.
+        p_holm: the p value corrected for all pairs that are tested together.
+        incomplete: the number of datasets left out because only one of the two methods has a record or a value.
     """
 
     scenario: str
@@ -40,19 +40,19 @@ class Pair:
 def compare_all(
     block: Block, quantity: Quantity, *, reference: str | None = None, resamples: int = 2000
 ) -> tuple[list[Pair], list[str]]:
-    """Compare the methods and baselines of a scenario on the datasets that they share. Oracles are no rivals: left out.
+    """Compare the methods and baselines of a scenario on the datasets that they share, without supervised references.
 
-    A run that failed scores the baseline. A dataset on which one of the two has no record at all is left out of that
-    pair and counted in `incomplete`: to score it would make a difference out of nothing.
+    A failed run has the score of the baseline. A dataset of which one of the two methods has no record is left out of
+    that pair and counted in `incomplete`.
 
     Args:
-        block: the scenario.
-        quantity: what is compared; one whose good end is unknown is compared as if more were better.
-        reference: compare this method with all others, instead of every two.
-        resamples: of the bootstrap intervals.
+        block: the records of the scenario.
+        quantity: the quantity; if neither end of its range is better, it is compared as if more were better.
+        reference: the method that is compared with all others; None: every two methods are compared.
+        resamples: the number of resamples of the bootstrap intervals.
 
     Returns:
-        Pairs, by the better median of `a` first, with Holm's correction over all of them; and notes, a line each.
+        The pairs, ordered by the median of `a`, with Holm's correction over all of them; and notes, one line each.
     """
     rivals = list(_rivals(block, quantity))
     sign = -1.0 if quantity.higher_is_better is False else 1.0
@@ -66,8 +66,8 @@ def compare_all(
             shared = [seed for seed in a if seed in b]
             incomplete = len(a.keys() | b.keys()) - len(shared)
             if incomplete:
-                some = "none is left" if not shared else f"{len(shared)} are compared"
-                lack = "dataset has" if incomplete == 1 else "datasets have"
+                some = "no dataset is left" if not shared else f"{len(shared)} are compared"
+                lack = "dataset has records of" if incomplete == 1 else "datasets have records of"
                 notes.append(
                     f"{block.scenario}: {incomplete} {lack} only one of {first.method} and {second.method}: " + some
                 )
@@ -84,14 +84,14 @@ def compare_all(
 
 
 def best_of(block: Block, quantity: Quantity) -> str | None:
-    """The method with the best median, if it is better than each rival, baselines included, in the paired test.
+    """Return the method with the best median if the paired test finds it better than all others and the baselines.
 
     Args:
-        block: the scenario.
-        quantity: what is compared.
+        block: the records of the scenario.
+        quantity: the quantity that is compared.
 
     Returns:
-        Its label, or None where Holm's correction leaves it in doubt against any rival, or it has none.
+        The label of the method; None if a Holm-corrected p value is not below .05, or there is nothing to compare with.
     """
     if quantity.higher_is_better is None:
         return None
@@ -112,7 +112,7 @@ def best_of(block: Block, quantity: Quantity) -> str | None:
 
 
 def _rivals(block: Block, quantity: Quantity) -> Iterator[tuple[Series, dict[int, float]]]:
-    """Series with their scores by dataset, failures included and datasets with no record left out."""
+    """Yield each series with its scores by dataset; failures are included, datasets without a record are left out."""
     results = block.results(quantity)
     for series in block.series:
         if series.oracle or not series.finished:
@@ -124,12 +124,12 @@ def _rivals(block: Block, quantity: Quantity) -> Iterator[tuple[Series, dict[int
 
 
 def p_text(p: float) -> str:
-    """A p value for people: `.012`, or `<.001`."""
+    """Return a p value as text: `.012`, or `<.001`."""
     return "<.001" if p < 0.001 else f"{p:.3f}".replace("0.", ".", 1)
 
 
 def pair_notes(pairs: Sequence[Pair]) -> list[str]:
-    """What the pairs as a whole cannot show."""
+    """Return notes on the limits of all pairs together."""
     few = min((pair.comparison.count for pair in pairs), default=0)
     if pairs and few < 6:
         return [f"with {few} datasets the signed-rank test cannot reach .05, however large the difference"]

@@ -1,4 +1,4 @@
-"""Records as a data frame: one row a run, one column a fact, for whoever wants to ask a question of their own."""
+"""Records as a data frame with one row per run, for further analysis."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ __all__ = ["frame_of"]
 
 
 def frame_of(records: Iterable[Record]) -> pd.DataFrame:
-    """A tidy data frame of records.
+    """Return a tidy data frame of records.
 
     Args:
-        records: no key twice.
+        records: the records; no key occurs twice.
 
     Returns:
-        One row a record. Columns: key, scenario and method (labels; with a version where one label stands for several),
-        kind, told, seed, init, status, message; every metric by its name; `dimension.<rule>`, `difficulty.<measure>`,
-        `scenario.<parameter>`, `method.<parameter>`, heldout_loss, seconds, cpu_seconds, peak_memory_bytes, host,
-        device, commit and the versions. A number that a record does not have is NaN; nothing is filled in.
+        One row per record. Columns: key, scenario and method (labels, with a version if a label stands for several),
+        kind, side_information, seed, training_seed, status, message; every metric by its name; `dimension.<rule>`,
+        `difficulty.<measure>`, `scenario.<parameter>`, `method.<parameter>`, heldout_loss, seconds, cpu_seconds,
+        peak_memory_bytes, host, device, commit and the versions. A number that a record does not have is NaN.
     """
     import pandas as pd
 
@@ -36,7 +36,7 @@ def frame_of(records: Iterable[Record]) -> pd.DataFrame:
         for series in block.series
         for record in series.records.values()
     ]
-    # These stand even where no record has them, so that a program can rely on their names.
+    # These columns always exist, so that a program can rely on their names.
     columns = dict.fromkeys((*_row_head(), *METRICS))
     for row in rows:
         columns.update(dict.fromkeys(row))
@@ -44,7 +44,7 @@ def frame_of(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def _row_head() -> tuple[str, ...]:
-    return "key", "scenario", "method", "kind", "told", "seed", "init", "status", "message"
+    return "key", "scenario", "method", "kind", "side_information", "seed", "training_seed", "status", "message"
 
 
 def _row(scenario: str, method: str, record: Record) -> dict[str, Any]:

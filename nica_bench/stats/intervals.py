@@ -1,8 +1,9 @@
 """Aggregates over seeds, each with a 95 % interval.
 
-Bootstrap intervals are percentile intervals. With few seeds they are too narrow: for scores of which a fifth are
-failures, the one of the median holds the truth in .75 of samples of 3, .94 of 5 and .95 of 10, the IQM's in .74, .89
-and .93, the mean's in only .47, .64 and .79 (`benchmarks/coverage.py`). So `count` belongs beside every interval.
+Bootstrap intervals are percentile intervals, which are too narrow with few seeds. For scores of which a fifth are
+failures, the interval of the median covers the true value in .75 of samples of 3, .94 of 5 and .95 of 10; that of the
+IQM in .74, .89 and .93; that of the mean in .47, .64 and .79 (`benchmarks/coverage.py`). Tables therefore show the
+number of datasets beside every interval.
 """
 
 from __future__ import annotations
@@ -35,17 +36,17 @@ __all__ = [
 Values = NDArray[np.float64]
 
 LEVEL = 0.95
-"""Of all intervals."""
+"""The confidence level of all intervals."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95 % interval.
+    """An estimate with its 95 % interval.
 
     Args:
         value: the estimate.
-        low, high: ends of the interval. A percentile interval need not hold the value, but nearly always does.
-        count: number of values it was made from.
+        low, high: the ends of the interval; a percentile interval nearly always contains the value, but need not.
+        count: the number of values that the estimate is made from.
 
     Raises:
         ValueError: if a number is not finite, the ends are in the wrong order or count is below 1.
@@ -66,20 +67,20 @@ class Estimate:
 
     @property
     def single(self) -> bool:
-        """Made from one value: a bootstrap interval is then that value and says nothing about the spread."""
+        """Whether it is made from one value, so that the bootstrap interval says nothing about the spread."""
         return self.count == 1
 
 
 def median_interval(
     values: ArrayLike, strata: ArrayLike | None = None, *, seed: int = 0, resamples: int = 2000
 ) -> Estimate:
-    """Median with a percentile bootstrap interval.
+    """Return the median with a percentile bootstrap interval.
 
     Args:
         values: scores, shape (n,), n >= 1, finite.
         strata: group of each score, shape (n,); every resample then takes as many scores from each group as there are.
-        seed: of the resampling.
-        resamples: how many.
+        seed: the seed of the resampling.
+        resamples: the number of resamples.
 
     Raises:
         ValueError: if there are no values, one is not finite, or a shape is wrong.
@@ -94,21 +95,21 @@ def median_interval(
 def mean_interval(
     values: ArrayLike, strata: ArrayLike | None = None, *, seed: int = 0, resamples: int = 2000
 ) -> Estimate:
-    """Mean with a percentile bootstrap interval; arguments and errors as for `median_interval`."""
+    """Return the mean with a percentile bootstrap interval; arguments and errors as for `median_interval`."""
     return _bootstrap(values, _mean, strata, seed, resamples)
 
 
 def iqm_interval(
     values: ArrayLike, strata: ArrayLike | None = None, *, seed: int = 0, resamples: int = 2000
 ) -> Estimate:
-    """Interquartile mean with a percentile bootstrap interval (Agarwal et al. 2021, "Deep RL at the edge of the
-    statistical precipice"); arguments and errors as for `median_interval`.
+    """Return the interquartile mean with a percentile bootstrap interval (Agarwal et al. 2021, "Deep RL at the edge of
+    the statistical precipice"); arguments and errors as for `median_interval`.
     """
     return _bootstrap(values, iqm, strata, seed, resamples)
 
 
 def iqm(values: Values) -> Values:
-    """Interquartile mean: the mean without the lowest and the highest quarter, each rounded down to whole values.
+    """Return the interquartile mean, the mean without the lowest and the highest quarter of the values, rounded down.
 
     Args:
         values: shape (..., n), n >= 1.
@@ -121,16 +122,16 @@ def iqm(values: Values) -> Values:
 
 
 def success_rate(values: ArrayLike, threshold: float) -> Estimate:
-    """Share of values that reach a threshold, with the Wilson score interval (Wilson 1927).
+    """Return the share of values that reach a threshold, with the Wilson score interval (Wilson 1927).
 
-    A run that failed is no success: pass its score as 0 rather than leave it out.
+    A failed run is no success: its score is passed as 0, not left out.
 
     Args:
         values: scores, shape (n,), n >= 1, finite.
         threshold: a value equal to it is a success.
 
     Returns:
-        Numbers in [0, 1]. Unlike a bootstrap interval it has a width even where all succeed or all fail.
+        An estimate in [0, 1]. Unlike a bootstrap interval it has a width even if all succeed or all fail.
 
     Raises:
         ValueError: if there are no values, one is not finite, or the shape is wrong.
@@ -139,11 +140,11 @@ def success_rate(values: ArrayLike, threshold: float) -> Estimate:
 
 
 def wilson(successes: ArrayLike) -> Estimate:
-    """Mean of successes with the Wilson score interval (Wilson 1927).
+    """Return the mean of successes with the Wilson score interval (Wilson 1927).
 
     Args:
-        successes: shape (n,), n >= 1, each in [0, 1]: 0 or 1, or the share of a dataset's initialisations that
-            succeeded. Datasets are what is independent, so n is their number, not that of the initialisations.
+        successes: shape (n,), n >= 1, each in [0, 1]: 0 or 1, or the share of a dataset's training seeds that
+            succeeded. Datasets are independent, so n is the number of datasets, not that of training seeds.
 
     Raises:
         ValueError: if there are none, or one is not in [0, 1].
@@ -161,14 +162,14 @@ def wilson(successes: ArrayLike) -> Estimate:
 
 
 def resampled(count: int, strata: ArrayLike | None, seed: int, resamples: int) -> NDArray[np.intp]:
-    """Indices of bootstrap resamples.
+    """Return the indices of bootstrap resamples.
 
     Args:
         count: number of values, n.
         strata: group of each value, shape (n,), or None for one group; every resample takes as many from each group as
             there are.
-        seed: of the resampling.
-        resamples: how many, >= 1.
+        seed: the seed of the resampling.
+        resamples: the number of resamples, >= 1.
 
     Returns:
         Shape (resamples, n), in 0..n-1.
@@ -189,7 +190,7 @@ def resampled(count: int, strata: ArrayLike | None, seed: int, resamples: int) -
 
 @functools.lru_cache(maxsize=4)
 def _counts(groups: bytes, seed: int, resamples: int) -> NDArray[np.signedinteger[Any]]:
-    """How often each value is in each resample, shape (n, resamples): the same for all tables of n datasets."""
+    """Return how often each value is in each resample, shape (n, resamples); it is the same for all n datasets."""
     strata = np.frombuffer(groups, dtype=np.intp)
     drawn = resampled(len(strata), strata, seed, resamples)
     counts = np.zeros((len(strata), resamples), dtype=np.int16 if len(strata) < 2**15 else np.int32)
@@ -198,7 +199,7 @@ def _counts(groups: bytes, seed: int, resamples: int) -> NDArray[np.signedintege
 
 
 def _medians(scores: Values, counts: NDArray[np.signedinteger[Any]]) -> Values:
-    """Median of each resample, to the last bit that of the drawn values, without drawing or sorting them.
+    """Return the median of each resample, equal to the last bit to that of the drawn values, without drawing them.
 
     Args:
         scores: shape (n,).
@@ -206,7 +207,7 @@ def _medians(scores: Values, counts: NDArray[np.signedinteger[Any]]) -> Values:
     """
     order = np.argsort(scores, kind="stable")
     reached = counts[order]
-    for i in range(1, len(reached)):  # several times quicker than np.cumsum along this axis
+    for i in range(1, len(reached)):  # several times faster than np.cumsum along this axis
         reached[i] += reached[i - 1]
     count = len(scores)
     lower, upper = ((reached <= k).sum(axis=0) for k in ((count - 1) // 2, count // 2))
@@ -230,12 +231,12 @@ def _bootstrap(
 def _groups(strata: ArrayLike, count: int) -> NDArray[np.intp]:
     labels = np.asarray(strata)
     if labels.shape != (count,):
-        raise ValueError(f"expected one stratum a value, shape ({count},), got {labels.shape}")
+        raise ValueError(f"expected one stratum per value, shape ({count},), got {labels.shape}")
     return np.asarray(np.unique(labels, return_inverse=True)[1], dtype=np.intp)
 
 
 def checked(values: ArrayLike) -> Values:
-    """Values as an array of shape (n,); ValueError where there are none or one is not finite."""
+    """Return values as an array of shape (n,). Raises ValueError if there are none or one is not finite."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or not array.size:
         raise ValueError(f"expected at least one value, in one dimension, got shape {array.shape}")

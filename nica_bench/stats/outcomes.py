@@ -1,4 +1,4 @@
-"""A quantity of one method on the datasets of a scenario, run for run, with what failed filled in."""
+"""A quantity of one method for every run of a scenario, with the scores of failed runs filled in."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["Baseline", "Outcomes"]
 
 @dataclass(frozen=True)
 class Baseline:
-    """What is reached without learning.
+    """The best baseline of a scenario.
 
     Args:
-        method: label of the best baseline.
-        level: its median over datasets.
+        method: the label of the baseline.
+        level: the median of its scores over datasets.
         scores: its score on each dataset, by data seed.
     """
 
@@ -31,15 +31,15 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Outcomes:
-    """One quantity of one series, for every run that it answers for: S data seeds with I initialisations each.
+    """One quantity of one series for all of its runs, S data seeds with T training seeds each.
 
     Args:
-        runs: (data seed, initialisation seed), seed by seed, S I of them.
-        values: shape (S I,); failed and missing runs hold the baseline, or NaN where the quantity has none.
-        ok: which runs finished and have the quantity, shape (S I,).
-        failed, missing: numbers of runs that ended badly, and that others have and this method lacks.
-        baseline: what the best baseline reaches; None where there is none or the quantity has none.
-        inits: I.
+        runs: the (data seed, training seed) of each run, ordered by data seed, S T of them.
+        values: shape (S T,); failed and missing runs have the score of the baseline, or NaN if there is no baseline.
+        ok: whether each run finished and has the quantity, shape (S T,).
+        failed, missing: the numbers of runs that failed, and of runs that other methods have and this one lacks.
+        baseline: the best baseline; None if there is none or the quantity has none.
+        training_seeds: T.
     """
 
     runs: tuple[Run, ...]
@@ -51,7 +51,7 @@ class Outcomes:
     training_seeds: int
 
     def by_dataset(self) -> dict[int, float]:
-        """Mean over a dataset's initialisations, by data seed; datasets without a number are left out."""
+        """Return the mean over training seeds, by data seed; datasets without a value are left out."""
         return self._by_dataset
 
     @cached_property
@@ -59,15 +59,15 @@ class Outcomes:
         return self._means(self.values, np.isfinite(self.values))
 
     def success_by_dataset(self, threshold: float) -> dict[int, float]:
-        """Share of a dataset's initialisations that finished and reach a threshold, by data seed."""
+        """Return the share of training seeds that finished and reach a threshold, by data seed."""
         reached = self.ok & (self.values >= threshold)
         return self._means(reached.astype(np.float64), np.ones_like(self.ok))
 
     def _means(self, values: NDArray[np.float64], counted: NDArray[np.bool_]) -> dict[int, float]:
-        """Mean of the values that count, by data seed; seeds without one are left out."""
+        """Return the mean of the counted values, by data seed; seeds without one are left out."""
         some, used = values.reshape(-1, self.training_seeds), counted.reshape(-1, self.training_seeds)
         sums = np.zeros(len(some))
-        for value, use in zip(some.T, used.T, strict=True):  # in turn, as a sum of few values is written down
+        for value, use in zip(some.T, used.T, strict=True):  # added one by one, in the order of the training seeds
             sums += np.where(use, value, 0.0)
         counts = used.sum(axis=1)
         kept = counts > 0

@@ -1,7 +1,7 @@
-"""Two methods on the same datasets.
+"""Paired comparisons of two methods on the same datasets.
 
-Datasets differ in difficulty far more than methods differ on one of them, so only differences within a dataset are
-looked at: a true gap of .02 that pairs see half of the time with 10 seeds is invisible to unpaired samples.
+Datasets differ in difficulty far more than methods differ on one dataset, so the comparison uses differences within
+datasets: with 10 seeds a paired test detects a true difference of .02 half of the time, and an unpaired test does not.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PairedScores: TypeAlias = Mapping[int, float] | Sequence[float] | Values
 
 @dataclass(frozen=True)
 class Comparison:
-    """How much better `a` is than `b`, dataset by dataset.
+    """The differences between `a` and `b` on the same datasets.
 
     Args:
         median: median of a - b, with its interval.
@@ -54,12 +54,12 @@ class Comparison:
 
 
 def compare(a: PairedScores, b: PairedScores, *, seed: int = 0, resamples: int = 2000) -> Comparison:
-    """Compare two methods on the same datasets. All intervals are percentile bootstraps over datasets, at 95 %.
+    """Compare two methods on the same datasets, with 95 % percentile bootstrap intervals over datasets.
 
     Args:
-        a, b: score by dataset seed, with the same seeds; or arrays of shape (n,) in the same order, n >= 1.
-        seed: of the resampling.
-        resamples: how many.
+        a, b: scores by data seed, with the same seeds; or arrays of shape (n,) in the same order, n >= 1.
+        seed: the seed of the resampling.
+        resamples: the number of resamples.
 
     Raises:
         UsageError: if the seeds or lengths differ, there is nothing to compare, or a score is not finite.
@@ -76,13 +76,13 @@ def compare(a: PairedScores, b: PairedScores, *, seed: int = 0, resamples: int =
 
 
 def holm(p_values: Sequence[float] | Values) -> Values:
-    """P values adjusted for their number, so that the chance of any false rejection is kept (Holm 1979).
+    """Return p values corrected for multiple tests by Holm's step-down procedure (Holm 1979).
 
     Args:
         p_values: shape (k,), each in [0, 1].
 
     Returns:
-        Adjusted p values in the order given, shape (k,), in [0, 1], none below the one that it came from.
+        Corrected p values in the given order, shape (k,), in [0, 1], none below the original one.
 
     Raises:
         ValueError: if one is not in [0, 1].
@@ -127,7 +127,7 @@ def _aligned(a: PairedScores, b: PairedScores) -> tuple[Values, Values]:
 
 
 def signed_rank(difference: Values) -> float:
-    """Two-sided p value of Wilcoxon's signed-rank test, as `scipy.stats.wilcoxon` gives it; 1 if all are 0.
+    """Return the two-sided p value of Wilcoxon's signed-rank test, equal to `scipy.stats.wilcoxon`; 1 if all are 0.
 
     Args:
         difference: paired differences, finite, shape (n,), n >= 1.
@@ -137,10 +137,10 @@ def signed_rank(difference: Values) -> float:
     size = np.abs(difference)
     if size.all() and len(np.unique(size)) == len(size):
         return _exact_signed_rank(difference) if len(size) <= _EXACT else _normal_signed_rank(difference)
-    # Here, because importing it takes about a second and tables must come at once.
+    # Imported here, because the import takes about a second, which tables shall not wait for.
     from scipy.stats import wilcoxon
 
-    with warnings.catch_warnings():  # few or tied values: the count is beside the p value
+    with warnings.catch_warnings():  # scipy warns of few or tied values; the count is shown beside the p value
         warnings.simplefilter("ignore")
         return float(wilcoxon(difference).pvalue)
 
@@ -149,20 +149,20 @@ _EXACT = 50  # up to here scipy's default is the exact distribution too
 
 
 def _rank_sum(difference: Values) -> int:
-    """Sum of the ranks of the positive differences, where there are neither zeros nor ties."""
+    """Return the sum of the ranks of the positive differences, if there are neither zeros nor ties."""
     ranks = np.argsort(np.argsort(np.abs(difference))) + 1
     return int(ranks[difference > 0].sum())
 
 
 def _normal_signed_rank(difference: Values) -> float:
-    """Two-sided p value by the normal approximation, for differences with neither zeros nor ties."""
+    """Return the two-sided p value by the normal approximation, for differences with neither zeros nor ties."""
     count = len(difference)
-    sd = math.sqrt(count * (count + 1) * (2 * count + 1) / 24)
-    return math.erfc(abs(_rank_sum(difference) - count * (count + 1) / 4) / sd / math.sqrt(2))
+    std = math.sqrt(count * (count + 1) * (2 * count + 1) / 24)
+    return math.erfc(abs(_rank_sum(difference) - count * (count + 1) / 4) / std / math.sqrt(2))
 
 
 def _exact_signed_rank(difference: Values) -> float:
-    """Two-sided p value by the exact distribution, for differences with neither zeros nor ties."""
+    """Return the two-sided p value by the exact distribution, for differences with neither zeros nor ties."""
     count, statistic = len(difference), _rank_sum(difference)
     # ways[w]: in how many of the 2^n choices of signs the positive ranks add up to w; exact in float64 up to n = 52
     ways = np.zeros(count * (count + 1) // 2 + 1)

@@ -1,7 +1,7 @@
-"""Performance profiles: for every threshold the share of datasets on which a method is above it.
+"""Performance profiles: for every threshold the share of datasets on which the score of a method is above it.
 
-A median hides what the bad half does. Of two profiles that don't cross, the upper method is better whatever threshold
-one cares for (Agarwal et al. 2021, "Deep RL at the edge of the statistical precipice", section 4.2).
+A median hides the lower half of the scores. If two profiles do not cross, the method with the upper one is better at
+every threshold (Agarwal et al. 2021, "Deep RL at the edge of the statistical precipice", section 4.2).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Profile:
 
     Args:
         thresholds: tau, shape (t,).
-        share: of the scores above tau, shape (t,), falling from 1 to 0.
+        share: the share of the scores above tau, shape (t,), falling from 1 to 0.
         low, high: ends of the band at each tau, shape (t,).
         count: number of scores.
     """
@@ -44,16 +44,16 @@ def performance_profile(
     seed: int = 0,
     resamples: int = 2000,
 ) -> Profile:
-    """Share of scores strictly above each threshold, with a percentile bootstrap band.
+    """Return the share of scores strictly above each threshold, with a percentile bootstrap band.
 
-    The band is pointwise: at any one threshold it holds the truth in 95 % of samples, at all of them at once in fewer.
+    The band is pointwise: it covers the true value at each threshold in 95 % of samples, at all at once in fewer.
 
     Args:
         values: scores, shape (n,), n >= 1, finite.
         thresholds: shape (t,).
         strata: group of each score, shape (n,); every resample takes as many scores from each group as there are.
-        seed: of the resampling.
-        resamples: how many.
+        seed: the seed of the resampling.
+        resamples: the number of resamples.
 
     Raises:
         ValueError: if there are no values, one is not finite, or a shape is wrong.
@@ -64,7 +64,7 @@ def performance_profile(
         raise ValueError(f"expected finite thresholds in one dimension, got shape {tau.shape}")
     above = (scores[:, None] > tau).astype(np.float64)
     count = len(scores)
-    # How often each score was drawn says all: a resample's profile is a weighted mean of columns, one matrix product.
+    # The profile of a resample is a mean of columns weighted by how often each score was drawn: one matrix product.
     drawn = resampled(count, strata, seed, resamples)
     offsets = np.arange(resamples)[:, None] * count
     times = np.bincount((drawn + offsets).ravel(), minlength=resamples * count).reshape(resamples, count)

@@ -1,4 +1,4 @@
-"""The records of one method on one scenario, and its numbers as arrays."""
+"""The records of one method on one scenario, and their quantities as arrays."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nica_bench.stats.quantities import Quantity
 __all__ = ["Run", "Series", "labelled"]
 
 Run = tuple[int, int]
-"""Data seed and initialisation seed."""
+"""Data seed and training seed."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,10 @@ class Series:
     """The records of one method on one scenario.
 
     Args:
-        scenario, method: labels; with the version or the parameter that tells them apart where two share a label.
-        first: a record that stands for all: what the method is and what it is told are the same in each.
-        records: by (data seed, initialisation seed), m of them; none where the method has not run on the scenario.
+        scenario, method: labels; if a label stands for several, the version or the parameters in which they differ are
+            added.
+        first: a record whose method, kind and side information are those of all.
+        records: by (data seed, training seed), m of them; empty if the method was not run on the scenario.
     """
 
     scenario: str
@@ -37,36 +38,36 @@ class Series:
 
     @property
     def is_method(self) -> bool:
-        """It is no baseline."""
+        """Whether it is a method, not a baseline or a supervised reference."""
         return self.first.kind == "method"
 
     @property
     def oracle(self) -> bool:
-        """It is told the latents: a bound, not a result, and never a baseline for others."""
+        """Whether it is given the latents: a supervised reference, which is never a baseline for others."""
         return "z" in self.first.side_information
 
     @cached_property
     def training_seeds(self) -> list[int]:
-        """Initialisation seeds."""
+        """The training seeds, sorted."""
         return sorted({training_seed for _, training_seed in self.records}) or [0]
 
     @cached_property
     def seeds(self) -> list[int]:
-        """Data seeds."""
+        """The data seeds, sorted."""
         return sorted({seed for seed, _ in self.records})
 
     @cached_property
     def ok(self) -> NDArray[np.bool_]:
-        """Which of the records are ok, shape (m,)."""
+        """Whether each record is ok, shape (m,)."""
         return np.array([r.status is Status.OK for r in self.records.values()], dtype=bool)
 
     @property
     def finished(self) -> bool:
-        """It has at least one ok run."""
+        """Whether at least one run is ok."""
         return bool(self.ok.any())
 
     def numbers(self, quantity: Quantity) -> NDArray[np.float64]:
-        """A quantity of each record, shape (m,); NaN where the record is not ok or has none."""
+        """Return a quantity of each record, shape (m,); NaN if the record is not ok or lacks the quantity."""
         if quantity.name not in self._numbers:
             pairs = zip(self.records.values(), self.ok.tolist(), strict=True)
             values = [quantity.of(record) if ok else None for record, ok in pairs]
@@ -75,17 +76,17 @@ class Series:
 
     @cached_property
     def _numbers(self) -> dict[str, NDArray[np.float64]]:
-        """Quantities that were asked for, by name."""
+        """The arrays computed so far, by the name of the quantity."""
         return {}
 
 
 def labelled(records: Iterable[Record], what: str, notes: list[str]) -> dict[str, list[Record]]:
-    """Records by what they are of. A label that stands for several things gets what tells them apart.
+    """Return records by the label of their scenario or method; labels that stand for several are extended.
 
     Args:
-        records: any.
-        what: scenario or method.
-        notes: takes a line for each label that stands for several things.
+        records: the records.
+        what: `scenario` or `method`.
+        notes: a line is appended for each label that stands for several scenarios or methods.
     """
     things: dict[str, dict[Hashable, list[Record]]] = {}
     identify = _identity(what)
@@ -96,14 +97,14 @@ def labelled(records: Iterable[Record], what: str, notes: list[str]) -> dict[str
         if len(several) == 1:
             found[label] = next(iter(several.values()))
             continue
-        names = _told_apart(label, [members[0].spec for members in several.values()], what)
+        names = _distinguished(label, [members[0].spec for members in several.values()], what)
         notes.append(f"'{label}' stands for {len(several)} different {what}s, which are kept apart: {', '.join(names)}")
         found.update(zip(names, several.values(), strict=True))
     return found
 
 
 def _alike(records: Iterable[Record], what: str) -> dict[tuple[Any, ...], list[Record]]:
-    """Records that are of one thing at a glance: packed ones share their parameters, thousands are one object."""
+    """Return groups of records with one label, version and parameter object, which packed records share."""
     names = f"spec.{what}_label", f"spec.{what}", f"spec.{what}_version", f"spec.{what}_parameters"
     look = attrgetter(*names)
     found: dict[tuple[Any, ...], list[Record]] = {}
@@ -122,7 +123,7 @@ def _identity(what: str) -> Callable[[Record], Hashable]:
     return identify
 
 
-def _told_apart(label: str, specs: Sequence[RunSpec], what: str) -> list[str]:
+def _distinguished(label: str, specs: Sequence[RunSpec], what: str) -> list[str]:
     versions = [str(getattr(s, f"{what}_version")) for s in specs]
     if len(set(versions)) == len(specs):
         return [f"{label} (version {version})" for version in versions]

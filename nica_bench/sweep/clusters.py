@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import signal
+import stat
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,9 +19,9 @@ import psutil
 
 from nica_bench.errors import NicaBenchError
 from nica_bench.records.record import Status
+from nica_bench.running.resources import Resources
 from nica_bench.sweep.job import SweepJob
 from nica_bench.sweep.journal import Array
-from nica_bench.sweep.resources import Resources
 
 __all__ = ["Cluster", "Debug", "Jobs", "Local", "Look", "Unanswered", "give_pickles", "last_words"]
 
@@ -97,33 +98,47 @@ class Cluster(ABC):
 
 
 def last_words(folder: Path, job: str) -> str:
-    """The last line of the error that a job ended with; empty where it left none."""
-    from submitit.core.utils import JobPaths, pickle_load
+    """Return the last line of the error in the log of a job; empty if it has none.
 
-    paths = JobPaths(folder, job)
+    submitit also leaves a pickle of the outcome. It is not loaded: the folder may come from anybody.
+    """
+    from submitit.core.utils import JobPaths
+
     text = ""
-    with contextlib.suppress(Exception):  # whatever a job of another version left there
-        outcome, value = pickle_load(paths.result_pickle)
-        text = str(value) if outcome == "error" else ""
-    if not text:
-        with contextlib.suppress(OSError):
-            text = paths.stderr.read_text(errors="replace")[-4000:]
-            text = text if "Error" in text else ""
+    with contextlib.suppress(OSError):
+        text = JobPaths(folder, job).stderr.read_text(errors="replace")[-4000:]
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if "Error" in line and not line.startswith(("File", "raise", "srun", "submitit"))]
-    return re.sub(r"^(?:\w+\.)+(?=\w+:)", "", (errors or lines or [""])[-1])
+    return re.sub(r"^(?:\w+\.)+(?=\w+:)", "", errors[-1]) if errors else ""
 
 
 def give_pickles(array: Array, number: str, folder: Path) -> None:
-    """Give the jobs of an array their pickles, where the process that submitted them could not any more."""
+    """Give the jobs of an array their pickles, which the process that submitted them could not do any more.
+
+    To tell which job a pickle is for, it is loaded. That is done only for pickles that this user wrote, on this
+    machine, into a folder that other users cannot write to.
+    """
     from submitit.core.utils import DelayedSubmission, JobPaths
 
+    if array.host != platform.node() or not _own(folder):
+        return
     numbered = replace(array, number=number)
     for path in folder.glob("*.pkl"):
-        if re.fullmatch(r"[0-9a-f]{32}\.pkl", path.name):
+        if re.fullmatch(r"[0-9a-f]{32}\.pkl", path.name) and _own(path):
             job = DelayedSubmission.load(path).function
             if isinstance(job, SweepJob):
                 JobPaths(folder, numbered.job_id(job.index)).move_temporary_file(path, "submitted_pickle")
+
+
+def _own(path: Path) -> bool:
+    """Return whether a file or folder belongs to this user, is no link, and can be written to by this user only."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    if not hasattr(os, "getuid"):  # Windows
+        return True
+    return status.st_uid == os.getuid() and not stat.S_ISLNK(status.st_mode) and not status.st_mode & 0o022
 
 
 class Local(Cluster):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nica_bench.errors import NicaBenchError
+from nica_bench.files.atomic import write_whole
 from nica_bench.records.record import Record, Status
 from nica_bench.records.store import Store
 from nica_bench.registry import make_method, make_scenario
@@ -123,9 +124,8 @@ class _Notes(Reporter):
     def _write(self) -> None:
         # On a full disk the records say what is wrong.
         with contextlib.suppress(OSError):
-            new = self._file.with_suffix(f".{os.getpid()}")
-            new.write_text(json.dumps({"working": list(self.working.values()), "waiting": self._waiting}))
-            os.replace(new, self._file)
+            groups = {"working": list(self.working.values()), "waiting": self._waiting}
+            write_whole(self._file, json.dumps(groups).encode())
 
 
 @dataclass

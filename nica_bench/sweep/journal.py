@@ -23,10 +23,10 @@ from typing import Any
 import psutil
 
 from nica_bench.errors import NicaBenchError, UsageError
-from nica_bench.files.atomic import locked, reason, sync_folder, temporary
+from nica_bench.files.atomic import locked, reason, write_whole
 from nica_bench.running.plan import Run
+from nica_bench.running.resources import Resources
 from nica_bench.sweep.job import CellText
-from nica_bench.sweep.resources import Resources
 
 __all__ = ["Array", "Journal"]
 
@@ -233,7 +233,6 @@ class Journal:
     def _write(self, path: Path, value: Any) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(temporary(path.parent, json.dumps(value, separators=(",", ":")).encode()), path)
-            sync_folder(path.parent)
+            write_whole(path, json.dumps(value, separators=(",", ":")).encode())
         except OSError as error:
             raise NicaBenchError(f"{path} cannot be written: {reason(error)}") from error

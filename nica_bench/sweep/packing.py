@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nica_bench.records.record import Record, Status
 from nica_bench.running.plan import Run
-from nica_bench.sweep.resources import Resources
+from nica_bench.running.resources import Resources
 
 __all__ = ["Batch", "Costs", "family_of", "pack"]
 

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from nica_bench.errors import NicaBenchError, UsageError, did_you_mean
 from nica_bench.records.record import Status
+from nica_bench.running.resources import Resources
 from nica_bench.sweep.clusters import Cluster, Jobs, Look, Unanswered, give_pickles, last_words
 from nica_bench.sweep.job import SweepJob
 from nica_bench.sweep.journal import Array
-from nica_bench.sweep.resources import Resources
 
 __all__ = ["Slurm"]
 

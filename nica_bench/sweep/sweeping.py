@@ -41,6 +41,7 @@ class Manner:
         device, timeout, compile: as of a run.
         jobs: workers of a local job; None is one for each core.
         debug: print the traceback of a run that fails.
+        metrics: files of metrics that are computed beside those of nica-bench.
     """
 
     device: str = "auto"
@@ -48,6 +49,7 @@ class Manner:
     compile: bool = False
     jobs: int | None = None
     debug: bool = False
+    metrics: tuple[str, ...] = ()
 
 
 class Sweep:
@@ -102,7 +104,7 @@ class Sweep:
             UsageError: if the cluster refuses them.
             NicaBenchError: if they can't be submitted now; those that were go on.
         """
-        setting = Setting(str(self._store.folder), manner.device, manner.compile, tuple(sys.argv), manner.debug)
+        setting = self._setting(manner)
         for run, reason in plan.skipped:
             self._store.write(failed_record(run, Status.SKIPPED, reason, setting, time.time()))
         old = self._store.scan(c.spec.key for batch in batches for job in batch.jobs for c in job).records
@@ -195,13 +197,12 @@ class Sweep:
             stale,
             largest=batch.largest,
             attempt=batch.attempt,
-            manner=asdict(manner),
+            manner={**asdict(manner), "metrics": list(manner.metrics)},  # as it is read from JSON
         )
         self.journal.write(array)
         folder = self.journal.array_folder(array.name)
-        setting = Setting(str(self._store.folder), manner.device, manner.compile, tuple(sys.argv), manner.debug)
         settings: dict[str, Any] = {
-            "setting": setting,
+            "setting": self._setting(manner),
             "modules": _modules(jobs),
             "workers": batch.resources.cpus if cluster == "slurm" else manner.jobs,
             "sharing": batch.resources.groups_per_gpu,
@@ -215,6 +216,10 @@ class Sweep:
             for i, job in enumerate(jobs)
         ]
         self.watch.add(self._submitted(array, made))
+
+    def _setting(self, manner: Manner) -> Setting:
+        folder, command, metrics = str(self._store.folder), tuple(sys.argv), tuple(manner.metrics)
+        return Setting(folder, manner.device, manner.compile, command, manner.debug, metrics=metrics)
 
     def _submitted(self, array: Array, jobs: Sequence[SweepJob]) -> Array:
         """Submit an array, once: where it is not known whether that came through, the cluster is asked before."""

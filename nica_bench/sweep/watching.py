@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from nica_bench.errors import NicaBenchError
-from nica_bench.files.atomic import reason
+from nica_bench.records.folder import list_runs
 from nica_bench.records.record import Record, Status
 from nica_bench.records.store import Store
 from nica_bench.running.work import Setting, failed_record
@@ -189,15 +188,10 @@ class Watch:
 
     def _read(self) -> None:
         """Take the records that came since the last look."""
-        try:
-            names = set(os.listdir(self._store.runs))
-        except FileNotFoundError:
-            names = set()
-        except OSError as error:
-            raise NicaBenchError(f"cannot list {self._store.runs}: {reason(error)}") from error
+        names = set(list_runs(self._store.runs).records)
         for o in self._open.values():
             for missing in o.missing:
-                there = [key for key in missing if key + ".json" in names and self._changed(o, key)]
+                there = [key for key in missing if key in names and self._changed(o, key)]
                 self._take(o, missing, there)
 
     def _take(self, o: _Open, missing: dict[str, CellText], keys: Sequence[str]) -> None:

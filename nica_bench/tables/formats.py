@@ -1,4 +1,4 @@
-"""Tables as text or files: for the terminal, Markdown, LaTeX, HTML, CSV, JSON and Parquet."""
+"""Tables as text or as files: for the terminal, and in Markdown, LaTeX, HTML, CSV, JSON and Parquet."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nica_bench.tables.table import Column, Row, Table
+from nica_bench.tables.table import Column, Row, Table, shared_legends
 
 __all__ = ["BINARY", "FORMATS", "SUFFIXES", "html_table", "render", "terminal_table"]
 
 
 def render(tables: Sequence[Table], format: str) -> bytes:
-    """Tables in a format of `FORMATS`, UTF-8 where it is text. The rich one is for terminals: see `terminal_table`."""
+    """Return tables in a format of `FORMATS`; text is encoded in UTF-8. For the terminal see `terminal_table`."""
     return FORMATS[format](tables)
 
 
 def terminal_table(table: Table, width: int | None = None) -> Any:
-    """A table for the terminal: a `rich.table.Table`, sections set apart.
+    """Return a table for the terminal, a `rich.table.Table`, with a line between sections.
 
     Args:
-        table: what to show.
-        width: characters; None: as many as the terminal has.
+        table: the table.
+        width: the width in characters; None: that of the terminal.
     """
     from rich import box
     from rich.console import Console
@@ -33,19 +33,19 @@ def terminal_table(table: Table, width: int | None = None) -> Any:
 
     fitted = table.fitted(width or Console().width)
     shown = RichTable(
-        title=escape(fitted.title), caption=escape(fitted.caption), box=box.SIMPLE_HEAD, padding=0, show_edge=False
-    )
-    for column in fitted.columns:
+        title=escape(fitted.title), caption=escape(fitted.explanation) or None, caption_justify="left",
+        box=box.SIMPLE_HEAD, padding=0, show_edge=False,
+    )  # fmt: skip
+    for column, head in zip(fitted.columns, fitted.heads(), strict=True):
         long = column.wrap
         justify: Any = "right" if column.right else "left"
-        shown.add_column(
-            escape(column.head), no_wrap=not long, overflow="fold" if long else "ellipsis", justify=justify
-        )
+        shown.add_column(escape(head), no_wrap=not long, overflow="fold" if long else "ellipsis", justify=justify)
+    # a space in place of the mark keeps the digits of a column aligned
+    padded = [c.right and any(fitted.bold(c, row) for row in fitted.rows) for c in fitted.columns]
     for row, texts, end in zip(fitted.rows, fitted.texts(), fitted.ends(), strict=True):
-        marked = fitted.marked(row)
         styled = [
-            f"[bold]{escape(text)}[/bold]" if marked and column.mark else escape(text)
-            for column, text in zip(fitted.columns, texts, strict=True)
+            f"[bold]{escape(text)}[/bold]" if fitted.bold(column, row) else escape(text + " " * pad)
+            for column, text, pad in zip(fitted.columns, texts, padded, strict=True)
         ]
         shown.add_row(*styled, end_section=end)
     return shown
@@ -56,23 +56,22 @@ def _rich(tables: Sequence[Table]) -> bytes:
 
     buffer = io.StringIO()
     console = Console(file=buffer)
-    for table in tables:
+    for table in shared_legends(tables):
         console.print(terminal_table(table, console.width))
     return buffer.getvalue().encode()
 
 
 def _markdown(tables: Sequence[Table]) -> bytes:
     lines = []
-    for table in tables:
+    for table in shared_legends(tables):
         lines += [f"**{_md(table.title)}**", "", "| " + " | ".join(_md(c.head) for c in table.columns) + " |"]
         lines += ["|" + "|".join("---:" if c.right else "---" for c in table.columns) + "|"]
         for row, texts in zip(table.rows, table.texts(), strict=True):
-            marked = table.marked(row)
             cells = [
-                f"**{_md(t)}**" if marked and c.mark else _md(t) for c, t in zip(table.columns, texts, strict=True)
+                f"**{_md(t)}**" if table.bold(c, row) else _md(t) for c, t in zip(table.columns, texts, strict=True)
             ]
             lines.append("| " + " | ".join(cells) + " |")
-        lines += ["", _md(table.caption), ""]
+        lines += ["", _md(table.explanation), ""] if table.explanation else [""]
     return ("\n".join(lines).rstrip() + "\n").encode()
 
 
@@ -91,8 +90,8 @@ _LATEX = {
 
 
 def latex_escape(text: str) -> str:
-    """Text that LaTeX sets as it stands. A character beyond ASCII that has no name here becomes `?`, so it compiles."""
-    # A bracket at the start of a row would be taken for the optional argument of the `\\` before it.
+    """Return text that LaTeX sets literally; a character beyond ASCII without an entry in the table becomes `?`."""
+    # LaTeX would take a bracket at the start of a row for the optional argument of the `\\` before it.
     return "".join(_LATEX.get(c, c if " " <= c < "\x7f" else ("?" if c.isprintable() else " ")) for c in text)
 
 
@@ -100,13 +99,16 @@ def _latex(tables: Sequence[Table]) -> bytes:
     lines = ["% needs \\usepackage{booktabs} and \\usepackage[T1]{fontenc}, \\usepackage{textcomp}"]
     for table in tables:
         columns = "".join("r" if c.right else "l" for c in table.columns)
-        lines += [r"\begin{table}", r"\centering", rf"\caption{{{latex_escape(f'{table.title}. {table.caption}')}}}"]
+        lines += [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{latex_escape(f'{table.title}. {table.explanation}')}}}",
+        ]
         lines += [rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
         lines += [" & ".join(latex_escape(c.head) for c in table.columns) + r" \\", r"\midrule"]
         for row, texts, end in zip(table.rows, table.texts(), table.ends(), strict=True):
-            marked = table.marked(row)
             cells = [
-                rf"\textbf{{{latex_escape(t)}}}" if marked and c.mark else latex_escape(t)
+                rf"\textbf{{{latex_escape(t)}}}" if table.bold(c, row) else latex_escape(t)
                 for c, t in zip(table.columns, texts, strict=True)
             ]
             lines.append(" & ".join(cells) + r" \\")
@@ -117,14 +119,14 @@ def _latex(tables: Sequence[Table]) -> bytes:
 
 
 def html_table(table: Table, identifier: str = "") -> str:
-    """A table as HTML: a body for each section, headings with scope, and in `data-value` what a cell is sorted by.
+    """Return a table as HTML with one body per section, headers with a scope, and sort values in `data-value`.
 
     Args:
-        table: what to show.
-        identifier: of the element; none where empty.
+        table: the table.
+        identifier: the id of the element; the element has none if this is empty.
     """
     name = f' id="{html.escape(identifier)}"' if identifier else ""
-    lines = [f"<table{name}>", f"<caption>{html.escape(table.caption)}</caption>", "<thead><tr>"]
+    lines = [f"<table{name}>", f"<caption>{html.escape(table.explanation)}</caption>", "<thead><tr>"]
     for column in table.columns:
         lines.append(f'<th scope="col"{_number_class(column)}>{html.escape(column.head)}</th>')
     lines += ["</tr></thead>", "<tbody>"]
@@ -142,7 +144,7 @@ def _pairs(table: Table, texts: Sequence[str]) -> list[tuple[Column, str]]:
 
 def _cell(table: Table, row: Row, column: Column, text: str, index: int) -> str:
     shown = html.escape(text)
-    if column.mark and table.marked(row):
+    if table.bold(column, row):
         shown = f"<strong>{shown}</strong>"
     if column.code:
         shown = f"<code>{shown}</code>"
@@ -162,7 +164,7 @@ def _html(tables: Sequence[Table]) -> bytes:
 
 
 def flat(tables: Sequence[Table]) -> list[dict[str, Any]]:
-    """The rows of all tables as one list, with each table's title in front."""
+    """Return the rows of all tables as one list; each row begins with the title of its table."""
     names: dict[str, None] = {}
     rows = []
     for table in tables:
@@ -206,13 +208,13 @@ FORMATS: dict[str, Callable[[Sequence[Table]], bytes]] = {
     "parquet": _parquet,
     "json": _json,
 }
-"""What `table --format` takes."""
+"""The formats of `table --format`, by name."""
 
 BINARY = ("parquet",)
-"""Formats that are no text: for a file or a pipe, not for a terminal."""
+"""The binary formats, which are written to a file or a pipe, never to a terminal."""
 
 SUFFIXES = {
     ".txt": "rich", ".md": "markdown", ".tex": "latex", ".csv": "csv", ".html": "html", ".parquet": "parquet",
     ".json": "json",
 }  # fmt: skip
-"""Format by the ending of a file's name."""
+"""The format of a file by its suffix."""

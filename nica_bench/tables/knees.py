@@ -1,4 +1,4 @@
-"""The number of latents by every rule, a row a fit: how far the rules agree, and two initialisations."""
+"""The number of latents estimated by every rule, one row per run: how far rules and training seeds agree."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from nica_bench.tables.table import Column, Row, Table
 __all__ = ["KIND"]
 
 CAPTION = (
-    "Number of latents by every rule, from each method's own ranking; methods that are told a number have none. Of "
-    f"wide spectra [] is the smallest and the largest answer of {', '.join(INTERVAL_RULES)}; {WIDE_DEFAULT}, the "
-    "largest log gap past the first five values, is what the eye sees. moved: how far the knee of the codes' sd, which "
-    "not every method ranks by, moved over the last half of training. n: the true number, where it is known."
+    "The number of latents is estimated by every rule from the method's own ranking; methods that are given a number "
+    "of latents estimate none. interval is, for wide spectra, the smallest and the largest answer of "
+    f"{', '.join(INTERVAL_RULES)}. {WIDE_DEFAULT}, the largest log gap after the first five values, is the elbow that "
+    "one sees in a plot. moved is how far the knee of the codes' std, by which not every method ranks, moved over "
+    "the last half of training. n is the true number of latents, if it is known."
 )
 
 
@@ -38,28 +39,28 @@ def _build(collection: Collection, query: Query) -> tuple[list[Table], list[str]
                         "scenario": block.scenario,
                         "method": series.method,
                         "seed": seed,
-                        "init": training_seed,
-                        "latents": block.n_latents,
+                        "training_seed": training_seed,
+                        "n_latents": block.n_latents,
                         **{rule: found.get(rule) for rule in WIDE_RULES},
-                        "low": low,
-                        "high": high,
-                        "moved": record.scores.get("knee_moved"),
+                        "knee_low": low,
+                        "knee_high": high,
+                        "knee_moved": record.scores.get("knee_moved"),
                     }
                 )
     if not rows:
-        raise UsageError("no record estimates a number of latents: no method that is not told it has finished")
-    # the rules for wide spectra are asked of images only
+        raise UsageError("no record estimates a number of latents: no method that estimates it has finished")
+    # the rules for wide spectra are applied to images only
     rules = [rule for rule in WIDE_RULES if rule in RULES or any(row[rule] is not None for row in rows)]
-    wide = any(row["low"] is not None for row in rows)
+    wide = any(row["knee_low"] is not None for row in rows)
     columns = (
-        Column("scenario", lambda r: r["scenario"], right=False),
-        Column("method", lambda r: r["method"], right=False),
+        Column("scenario", lambda r: r["scenario"], right=False, wrap=True),
+        Column("method", lambda r: r["method"], right=False, wrap=True),
         Column("seed", lambda r: str(r["seed"]), lambda r: r["seed"]),
-        Column("init", lambda r: str(r["init"]), lambda r: r["init"], drop=1),
+        Column("training seed", lambda r: str(r["training_seed"]), lambda r: r["training_seed"], drop=1),
         *(Column(rule, _whole(rule), _value(rule), drop=2 + (rule in RULES)) for rule in rules),
-        *((Column("interval", _interval, _value("low")),) if wide else ()),
-        *((Column("moved", _whole("moved"), _value("moved")),) if wide else ()),
-        Column("n", _whole("latents"), _value("latents")),
+        *((Column("interval", _interval, _value("knee_low")),) if wide else ()),
+        *((Column("moved", _whole("knee_moved"), _value("knee_moved")),) if wide else ()),
+        Column("n", _whole("n_latents"), _value("n_latents")),
     )
     table = Table("knees", columns, rows, CAPTION, section=lambda r: (r["scenario"], r["method"]), key="table")
     return [table], notes
@@ -74,7 +75,7 @@ def _whole(name: str) -> Callable[[Row], str]:
 
 
 def _interval(row: Row) -> str:
-    return "-" if row["low"] is None else f"[{row['low']} {row['high']}]"
+    return "-" if row["knee_low"] is None else f"[{row['knee_low']} {row['knee_high']}]"
 
 
-KIND = TableKind("knees", "the number of latents by every rule, a row a fit", _build)
+KIND = TableKind("knees", "the number of latents estimated by every rule, one row per run", _build)

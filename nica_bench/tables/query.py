@@ -1,4 +1,4 @@
-"""What is asked of a table, and what kinds of tables there are."""
+"""The options of a table, and the type of a kind of table."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["Query", "TableKind"]
 
 @dataclass(frozen=True)
 class Query:
-    """What a reader asked for.
+    """The options of `nica-bench table`.
 
     Args:
-        metric: name of a quantity; None is a kind's own choice.
-        by: what the rows are of, such as ('method', 'scenario'); empty: a table a scenario, a row a method.
-        threshold: from which a score counts as a success.
+        metric: the name of a quantity; None: the default of the kind.
+        by: the keys of a row, such as ('method', 'scenario'); empty: one table per scenario and one row per method.
+        threshold: the score from which a run is a success.
     """
 
     metric: str | None = None
@@ -28,12 +28,13 @@ class Query:
 
 @dataclass(frozen=True)
 class TableKind:
-    """A kind of table. A new one is a module that makes one of these, and a line in `nica_bench.tables.kinds`.
+    """A kind of table. A new kind is a module with a `KIND`, listed in `nica_bench.tables.kinds`.
 
     Args:
-        name: what `--kind` takes.
-        help: one line.
-        build: from records and a query to tables and notes, a line each. Raises UsageError for what it cannot show.
+        name: the value of `--kind`.
+        help: one line of description.
+        build: the function from records and a query to tables and notes, one line each. It raises UsageError if the
+            records cannot be shown.
     """
 
     name: str

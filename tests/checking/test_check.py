@@ -79,10 +79,10 @@ def test_a_good_method_has_none(tmp_path):
         ("a = np.random.normal(size=(4, 4))\nreturn Fitted(lambda x, u: x @ a, x.std(0))", 13, "(numpy.random): draw from `streams`"),
         ("np.random.seed(0)\nreturn Fitted(lambda x, u: x, x.std(0))", 13, "process (numpy.random)"),
         ("a = np.random.default_rng().normal()\nreturn Fitted(lambda x, u: x * a, x.std(0))", 13, "must come from `streams`"),
-        ("r = np.random.default_rng()\nreturn Fitted(lambda x, u: x * r.normal(), x.std(0))", 13, "other codes of the same"),
+        ("r = np.random.default_rng()\nreturn Fitted(lambda x, u: x * r.normal(), x.std(0))", 13, "different codes of the same"),
         ("x.flags.writeable = True\nx *= 2\nreturn Fitted(lambda x, u: x, x.std(0))", 13, "changes the observations"),
         ("raise SystemExit(0)", 15, "SystemExit"),
-        ("return Fitted(lambda x, u: x - x.mean(0), x.std(0))", 13, "must not depend on which rows come together"),
+        ("return Fitted(lambda x, u: x - x.mean(0), x.std(0))", 13, "must not depend on the other rows"),
         ("return Fitted(lambda x, u: x[:, :observations.n_latents], x.std(0))", 13, ""),
         ("return Fitted(lambda x, u: x * observations.train_u.mean(), x.std(0))", 15, "'NoneType' object"),
         ("x *= 2\nreturn Fitted(lambda x, u: x, x.std(0))", 15, "read-only"),
@@ -92,21 +92,21 @@ def test_what_a_method_does_wrong_is_found_on_its_line(tmp_path, body, line, sai
     found = method(tmp_path, body)
     if said:
         assert any(said in text and at == line for at, text in found), found
-        assert not any("did not declare" in text for _, text in found)  # which is another fault
-    else:  # a slice by None is all of x: it is told nothing, and gets away with it
+        assert not any("does not declare" in text for _, text in found)  # that is another finding
+    else:  # a slice by None is all of x: it has no side information and no finding
         assert found == []
 
 
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ("version = 2", "version is a text"),
+        ("version = 2", "version must be a text"),
         ("side_information = 1", "side_information is a text of these letters, such as 'un', got 1"),
-        ("rate: float = 0.1", "is a field but no parameter"),
+        ("rate: float = 0.1", "is a field but not a parameter"),
         ("rate: float = parameter(2.0, 'rate', high=1)", "rate is a number <= 1, got 2.0"),
-        ("name = 'mine-2of3'", "name is without '-<n>of<D>', got 'mine-2of3'"),
-        ("skip = lambda self, scenario: False", "skip gives a reason or None, got False"),
-        ("bytes_per_replicate = lambda self, *sizes: -1", "a whole number > 0, got -1"),
+        ("name = 'mine-2of3'", "name must not end in '-<n>of<D>', got 'mine-2of3'"),
+        ("skip = lambda self, scenario: False", "skip must return a reason or None, got False"),
+        ("bytes_per_replicate = lambda self, *sizes: -1", "must be an integer > 0, got -1"),
     ],
 )
 def test_what_a_method_declares_wrong(tmp_path, flags, said):
@@ -121,7 +121,7 @@ def test_a_method_for_images_is_tried_on_images(tmp_path):
     said = []
     (tmp_path / "mine.py").write_text(METHOD.format(body=GOOD, flags="skip = lambda self, scenario: 'it is Monday'"))
     assert check_file(tmp_path / "mine.py", said.append).findings == []
-    assert said == ["Mine: not tried, for it takes neither small vectors (it is Monday) nor images (it is Monday)"]
+    assert said == ["Mine: not checked, since it takes neither small vectors (it is Monday) nor images (it is Monday)"]
 
 
 def test_a_method_that_mixes_its_replicates(tmp_path):
@@ -134,7 +134,7 @@ def test_a_method_that_mixes_its_replicates(tmp_path):
     assert found[0][0] == 12
 
 
-def test_a_method_that_remembers_what_it_was_not_told(tmp_path):
+def test_a_method_that_keeps_state_between_fits(tmp_path):
     """Data reach a method by no other way: a global that the test fills stands for one."""
     text = METHOD.format(flags="version = '1'", body="import builtins\n        " + GOOD.replace("x.std", "x.std"))
     text = text.replace("lambda x, u: x,", "lambda x, u: x * (1 + len(STORE)),") + "\n"
@@ -145,13 +145,17 @@ def test_a_method_that_remembers_what_it_was_not_told(tmp_path):
 def test_a_class_that_is_no_dataclass_and_one_that_lacks_fit(tmp_path):
     text = METHOD.format(flags="rate: float = parameter(0.1, 'rate')", body=GOOD)
     found = findings(tmp_path, text.replace("@dataclass(frozen=True)", ""))
-    assert any("no frozen dataclass" in said for _, said in found)
+    assert any("not a frozen dataclass" in said for _, said in found)
     assert any("lacks fit" in said for _, said in findings(tmp_path, text.replace("def fit(", "def fits(")))
 
 
 def test_a_file_that_does_not_import(tmp_path):
     file = tmp_path / "mine.py"
-    for text, said in (("import nowhere_at_all", "line 1"), ("def f(:", "line 1"), ("x = 1", "neither a method nor")):
+    for text, said in (
+        ("import nowhere_at_all", "line 1"),
+        ("def f(:", "line 1"),
+        ("x = 1", "defines no method, scenario or metric"),
+    ):
         file.write_text(text)
         with pytest.raises(UsageError, match=said):
             check_file(file)
@@ -168,12 +172,12 @@ def test_a_good_scenario_has_none(tmp_path):
     [
         ("rng = np.random.default_rng(); " + MADE.format(more=""), "the same seed gives different data"),
         ("rng = Streams(0).numpy('all'); " + MADE.format(more=""), "different seeds give the same data"),
-        (MADE.format(more=", truth={'mixing': object()}"), "truth goes into a record"),
-        (MADE.format(more=", family='normal'"), "its data have family 'normal', it says None"),
+        (MADE.format(more=", truth={'mixing': object()}"), "truth must fit into a record"),
+        (MADE.format(more=", family='normal'"), "its data have family 'normal', but the scenario says None"),
         ("a = split(self.samples); return Dataset(a, a, split(30), self.conditions)", "in more than one split"),
         ("return Dataset(split(70), split(30), split(30), self.conditions)", "training points, but samples is"),
-        ("return Dataset(split(self.samples), split(30), split(30), 9)", "9 conditions, it says 2"),
-        ("return 3", "returns a Dataset, got int"),
+        ("return Dataset(split(self.samples), split(30), split(30), 9)", "9 conditions, but the scenario says 2"),
+        ("return 3", "must return a Dataset, got int"),
         ("raise SystemExit(0)", "SystemExit"),
         ("np.random.seed(seed); " + MADE.format(more=""), "process (numpy.random): draw from Streams(seed)"),
         (

@@ -46,7 +46,7 @@ def test_ranges_that_differ_have_different_keys_and_short_ones_stay_short():
         ({"heldout_loss": "high"}, "heldout_loss is a number or None, got str"),
         ({"loss_curve": np.array([object()])}, "loss_curve need real numbers"),
         ({"loss_curve": np.ones((2, 2))}, r"loss_curve needs shape \(steps,\), got \(2, 2\)"),
-        ({"training": {"model": object()}}, "training.model"),
+        ({"training": {"model": object()}}, "training: expected a JSON value"),
     ],
 )
 def test_facts_of_a_fit_that_no_record_can_hold(fitted, says):
@@ -61,13 +61,13 @@ def test_one_methods_odd_loss_curve_is_its_own_row_only(tmp_path):
     status = {method: r["status"] for (method, _, _), r in records(tmp_path / "results").items()}
     assert status == {"odd": "error", "pca": "ok"}
     again = nica("run", "-s", "gauss-2of4", *SMALL, "--seeds", "0", *option, cwd=tmp_path)
-    assert "1 failed before (--retry failed takes them again)" in again.stderr
+    assert "1 failed before (--retry failed repeats them)" in again.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["-p", "gin.steps=5", "-p", "gin.steps=7"], "-p gin.steps is given twice"),
+        (["-p", "gin.steps=5", "-p", "gin.steps=7"], "-p: gin.steps is given twice"),
         (["--device", "cpx", "--dry-run"], "unknown device 'cpx'"),
     ],
 )

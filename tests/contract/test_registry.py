@@ -36,6 +36,8 @@ def test_entry_points_are_listed(extra):
     assert "centred" in methods
     assert "random-codes" in methods
     assert "uniform-<n>of<D>" in nica_bench(extra, "list", "scenarios").stdout
+    assert "number of codes" in nica_bench(extra, "list", "metrics").stdout
+    assert "number of codes" in nica_bench(extra, "info", "width").stdout
 
 
 def test_a_package_runs_like_what_is_built_in(extra, tmp_path):
@@ -45,6 +47,9 @@ def test_a_package_runs_like_what_is_built_in(extra, tmp_path):
     for name in ("centred[factor=2.0]", "random-codes", "uniform-2of3[width=2.0]"):
         assert name in done.stdout
     assert len(list((tmp_path / "cells").glob("*.json"))) == 6
+    table = nica_bench(extra, "table", "--out", tmp_path, "--metric", "width")
+    assert table.returncode == 0, table.stderr
+    assert "number of codes" in table.stdout
 
 
 @pytest.mark.parametrize("name", ["methods", "random_codes", "scenarios"])
@@ -52,7 +57,7 @@ def test_a_package_keeps_the_contract(extra, name):
     file = PACKAGE / "src" / "nica_bench_extra" / f"{name}.py"
     done = nica_bench(extra, "check", file)
     assert done.returncode == 0, done.stdout
-    assert "all is well" in done.stdout
+    assert "no findings" in done.stdout
 
 
 def test_a_broken_entry_point_is_named(tmp_path):
@@ -78,7 +83,7 @@ def test_new_files_are_checked_and_run(tmp_path):
     saved = nica_bench(os.environ, "new", "method", "other", "--save", "deep/mine.py", cwd=tmp_path)
     assert "nica-bench run -s gauss-2of4 -m ./deep/mine.py --seeds 0:3" in saved.stdout
     taken = nica_bench(os.environ, "new", "method", "pca", cwd=tmp_path)
-    assert (taken.returncode, "there is a method 'pca' already" in taken.stderr) == (2, True)
+    assert (taken.returncode, "a method 'pca' exists" in taken.stderr) == (2, True)
     again = nica_bench(os.environ, "new", "method", "my-method", cwd=tmp_path)
     assert again.returncode == 2
-    assert "there already" in again.stderr
+    assert "exists: choose another file" in again.stderr

@@ -106,7 +106,7 @@ def test_numbers_on_a_light_cell_stay_dark(collection):
     assert colours <= {"black", "w"}
 
 
-def test_scores_shows_every_dataset_and_the_floors(collection):
+def test_scores_shows_every_dataset_and_the_baselines(collection):
     drawing, request = drawn("scores", collection.select(["gauss-2of4[conditions=3]"]))
     (axes,) = [a for a in drawing.figure.axes if a.get_visible()]
     points = sum(len(line.get_xdata()) for line in axes.lines if line.get_marker() in "osD^vPX<>*px")
@@ -115,7 +115,7 @@ def test_scores_shows_every_dataset_and_the_floors(collection):
     assert [t.get_text() for t in axes.get_yticklabels()] == ["gin", "pca", "ivae"]  # ivae finished nowhere: last
     assert sum(line.get_marker() == "x" and len(line.get_xdata()) for line in axes.lines) == 8
     legend = [t.get_text() for t in drawing.figure.legends[0].get_texts()]
-    assert {"raw-x", "linear-oracle", "failed or missing: the baseline"} <= set(legend)
+    assert {"raw-x", "linear-oracle", "failed or not run: the score of the baseline"} <= set(legend)
 
 
 def test_spectrum_counts_the_knees(collection):
@@ -153,7 +153,7 @@ def test_profiles_end_at_nothing_and_begin_at_all(collection):
 def test_pairs_are_against_the_best_method(collection):
     drawing, _ = drawn("pairs", collection.select(["gauss-2of4[conditions=3]"], METHODS))
     axes = drawing.figure.axes[0]
-    assert axes.get_xlabel() == "mcc of gin minus the other's"
+    assert axes.get_xlabel() == "mcc of gin minus that of the other"
     assert {t.get_text() for t in axes.get_yticklabels()} == {"pca", "raw-x"}
     assert all(t.get_text().startswith("p ") for t in axes.texts)
 
@@ -186,9 +186,9 @@ def test_looks_do_not_depend_on_colour_alone(collection):
         ("latents", [record("gin", 0)], "no finished record holds the arrays"),
         ("correlation", [record("gin", 0, status="error")], "no record has the metric"),
         ("loss", [record("gin", 0)], "no loss to draw"),
-        ("samples", [record("gin", 0)], "nothing varies"),
-        ("difficulty", [record("gin", 0, difficulty={})], "no record says how hard"),
-        ("knee", [record("gin", 0)], "no knee to follow"),
+        ("samples", [record("gin", 0)], "no parameter varies"),
+        ("difficulty", [record("gin", 0, difficulty={})], "no record has measures of difficulty"),
+        ("knee", [record("gin", 0)], "no knee to draw"),
         ("traversals", [record("gin", 0)], "no model of images"),
     ],
 )

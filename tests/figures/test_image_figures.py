@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -112,11 +113,11 @@ def test_one_dimension_from_a_process(finished, tmp_path):
         (["traversals", "--dimension", "1:66"], "has codes 1 to 64, got 65"),
         (["traversals", "--dimension", "some"], "dimension are written like"),
         (["style", "--dimension", "1"], "belongs to the figure traversals, got style"),
-        (["style", "-m", "pca"], "pca on digits leads from no codes back to images"),
-        (["scores"], "nobody knows the latents of digits, so there is no mcc"),
-        (["latents"], "codes stand against nothing"),
-        (["correlation"], "codes stand against nothing"),
-        (["knee", "-m", "pca"], "no knee to follow"),
+        (["style", "-m", "pca"], "pca on digits has no decoder from codes to images"),
+        (["scores"], "the true latents of digits are unknown, so there is no mcc"),
+        (["latents"], "so codes cannot be compared with them"),
+        (["correlation"], "so codes cannot be compared with them"),
+        (["knee", "-m", "pca"], "no knee to draw"),
     ],
 )
 def test_what_cannot_be_drawn_is_said(arguments, message, collection, finished, tmp_path):
@@ -130,7 +131,7 @@ def test_records_without_their_weights(finished, tmp_path):
     here = Store.open(finished[0] / "out")
     for record in here.scan().records.values():
         store.write(record, here.arrays(record.key))
-    with pytest.raises(UsageError, match=r"no weights were kept of this run; weights lie in the folder"):
+    with pytest.raises(UsageError, match=r"no weights were kept of this run; weights are in the folder"):
         drawn("style", collect([store.folder]))
     pack_runs(store)
     bare = tmp_path / "bare.parquet"
@@ -156,7 +157,7 @@ def test_a_spectrum_without_a_truth_says_knee_and_interval(collection):
             assert f"{found['late-gap']} [{low} {high}]" in "".join(titles)
     first = drawing.figure.axes[0]
     lines = [line.get_ydata() for line in first.lines if len(line.get_xdata()) == 64]
-    assert len(lines) == 2  # initialisations
+    assert len(lines) == 2  # training seeds
     spectra = [collection.arrays(r)["test_spectrum"] for r in collection.records if r.spec.method == "gin-conv"]
     for line, sd in zip(lines, spectra, strict=True):
         np.testing.assert_allclose(line, np.sort(sd)[::-1])
@@ -184,7 +185,7 @@ def test_a_traversal_goes_through_the_class_mean(model):
     images = model.images(codes)
     np.testing.assert_allclose(images[:, 4], model.images(model.means), atol=1e-6)
     code = model.order[2]
-    np.testing.assert_allclose(codes[:, -1, code], model.means[:, code] + 2 * model.sds[:, code], rtol=1e-6)
+    np.testing.assert_allclose(codes[:, -1, code], model.means[:, code] + 2 * model.stds[:, code], rtol=1e-6)
     others = np.delete(codes, code, axis=2)
     np.testing.assert_array_equal(others, np.broadcast_to(others[:, :1], others.shape))
     np.testing.assert_allclose(heat(model, 2), np.abs(images[:, 6] - images[:, 2]), atol=1e-6)
@@ -210,7 +211,7 @@ def test_temperature_zero_is_the_class_mean(model):
     rest = model.order[7:]
     np.testing.assert_array_equal(some[..., rest], np.broadcast_to(model.means[:, rest], (3, 10, 57)))
     lead = model.order[:7]
-    back = (some[..., lead] - model.means[:, lead]) / model.sds[:, lead]
+    back = (some[..., lead] - model.means[:, lead]) / model.stds[:, lead]
     np.testing.assert_allclose(back, np.broadcast_to(0.5 * standard[:, None, lead], back.shape), atol=1e-4)
 
 
@@ -250,7 +251,7 @@ def test_all_codes_give_the_image_and_none_says_its_class(model, collection):
     assert labels == [*(f"k = {k}" for k in KEPT), "all 64"]
 
 
-def test_what_is_drawn_is_told_and_classes_without_moments_left_out(collection, model):
+def test_what_is_drawn_is_named_and_classes_without_moments_left_out(collection, model):
     _, request = drawn("style", collection)
     assert any("gin-conv[steps=8] on digits is drawn, " in note for note in request.notes)
     assert model.record.spec.training_seed == 0
@@ -295,18 +296,35 @@ def test_a_label_is_a_file_name(label, name):
     assert file_name(label) == name
 
 
-def test_a_model_that_ranks_codes_by_their_sd_goes_before_one_with_fewer_bits():
+def test_a_model_that_ranks_codes_by_their_std_takes_precedence_over_one_with_fewer_bits():
     from types import SimpleNamespace as Space
 
     from nica_bench.figures.image_model import fits_to_draw
     from nica_bench.records.record import Status
 
-    names = {"names": ["class_means", "example_x"]}
+    names = {"class_means", "example_x"}
     bits = {"glow": -5.0, "gin": -3.0, "gin-better": -4.0}
-    records = {m: Space(status=Status.OK, arrays=names, scores={"bits": b}, method=m) for m, b in bits.items()}
+    records = {m: Space(status=Status.OK, array_names=names, scores={"bits": b}, method=m) for m, b in bits.items()}
     sd = np.array([3.0, 2.0])
     block = Space(series=[Space(method=m, records={(0, 0): r}) for m, r in records.items()])
     found = fits_to_draw(
         block, lambda r: {"importance": sd if "gin" in r.method else 2 * sd, "ranking_within_class_sd": sd}
     )
     assert [record.method for record in found] == ["gin-better", "gin", "glow"]
+
+
+def test_the_held_out_loss_of_images_is_drawn_in_nats_of_all_pixels(collection):
+    drawing, _ = drawn("loss", collection.select([], ["gin-conv"]))
+    markers = [line.get_ydata()[0] for line in drawing.figure.axes[0].lines if line.get_marker() == "<"]
+    assert markers == pytest.approx([64 * record.training["heldout_loss"] for record in drawing.records])
+    assert len(markers) == 2
+    assert "held out, at the end" in [t.get_text() for t in drawing.figure.legends[0].get_texts()]
+
+
+def test_a_legend_has_no_held_out_loss_that_is_not_drawn(collection):
+    records = [
+        msgspec.structs.replace(r, training={**r.training, "heldout_loss": None})
+        for r in collection.select([], ["gin-conv"]).records
+    ]
+    drawing, _ = drawn("loss", dataclasses.replace(collection, records=tuple(records)))
+    assert [t.get_text() for t in drawing.figure.legends[0].get_texts()] == ["training, one line per run"]

@@ -28,15 +28,19 @@ class {title}(Method):
 """
 
 
-def start(*arguments, cwd, measured=True, conf=None, **options):
-    """A process of the command line; where its coverage is measured, it has a file of its own to write."""
+def start(*arguments, cwd, measured=True, conf=None, installed=False, **options):
+    """A process of the command line; where its coverage is measured, it has a file of its own to write.
+
+    `installed`: the program `nica-bench` itself, whose import path does not begin with the working folder.
+    """
+    program = [Path(sys.executable).parent / "nica-bench"] if installed else [sys.executable, "-m", "nica_bench"]
     environment = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
     if not measured:
         environment = {name: v for name, v in environment.items() if not name.startswith("COV")}
     if conf is not None:
         environment["SLURM_CONF"] = str(conf)
     return subprocess.Popen(
-        [sys.executable, "-m", "nica_bench", *map(str, arguments)],
+        [*program, *map(str, arguments)],
         cwd=cwd,
         text=True,
         env=environment,

@@ -16,9 +16,11 @@ SIDE_INFORMATION = "u"
 
 def make_record(seed=0, **changes):
     spec = RunSpec("gauss-2of10", {"conditions": 3}, "1", "ivae", {"lr": 1e-3}, "1", seed, 0)
-    return Record(
-        **{"spec": spec, "status": "ok", "side_information": SIDE_INFORMATION, "scores": {"mcc": 0.5}, **changes}
-    )
+    fields = {
+        "spec": spec, "status": "ok", "side_information": SIDE_INFORMATION, "n_latents": 2, "n_observed": 10,
+        "image_shape": None, "scores": {"mcc": 0.5},
+    }  # fmt: skip
+    return Record.make(**{**fields, **changes})
 
 
 def make_arrays(number=0.0, size=50):

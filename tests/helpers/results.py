@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import numpy as np
 
 from nica_bench.records.record import Record, RunSpec
@@ -36,6 +37,7 @@ def record(
         scores |= {"dimension": 2.0, "dimension_correct": float(mcc > 0.7)}
     fields = {
         "spec": spec, "status": status, "side_information": side_information, "kind": KINDS.get(method, "method"),
+        "n_latents": 2, "n_observed": 4, "image_shape": None,
         "message": "" if ok else f"{status}: it did not work", "scores": scores if ok else {},
         "dimensions": {"kneedle": 2 if mcc > 0.7 else 3} if ok and "n" not in side_information else {},
         "difficulty": {"linear_r": 0.99 - 0.01 * seed, "log_det_sd": 0.5 + 0.1 * seed, "raw_best": 0.9} if ok else {},
@@ -47,7 +49,24 @@ def record(
             "python": "3.11.7", "host": "one", "cpu": "fast", "device": "cpu", "ended": "2026-01-01T00:00:00",
         },
     }  # fmt: skip
-    return Record(**{**fields, **changes})
+    return Record.make(**{**fields, **changes})
+
+
+def changed(made, **fields):
+    """A record with other fields, or with other fields of its spec, whose key it then has."""
+    in_spec = {name: fields.pop(name) for name in RunSpec.__struct_fields__ if name in fields}
+    values = {
+        name: getattr(made, name)
+        for name in Record.__struct_fields__
+        if name not in ("key", "truth_text", "origin", "started", "ended")
+    }
+    values |= {
+        "truth": made.truth,
+        "provenance": made.provenance,
+        "spec": msgspec.structs.replace(made.spec, **in_spec),
+        **fields,
+    }
+    return Record.make(**values)
 
 
 def arrays(method, seed, mcc, conditions=3):

@@ -7,15 +7,20 @@ from dataclasses import replace
 
 from nica_bench.errors import NicaBenchError, UsageError
 from nica_bench.registry import make_method, make_scenario
+from nica_bench.running.grid import Grid
 from nica_bench.running.plan import Group, Run
+from nica_bench.running.resources import Resources
 from nica_bench.running.runner import make_plan
-from nica_bench.sweep import Batch, Manner, Resources
+from nica_bench.sweep import Batch, Manner
 from nica_bench.sweep.clusters import Cluster, Look, Unanswered
 from nica_bench.sweep.job import _Notes, begun_file
 
 SCENARIO = make_scenario("gauss-2of10[samples=200,held_out=100]")
 RAW = make_method("raw-x")
 GIN = make_method("gin[steps=1]")
+
+
+GRID = Grid((SCENARIO,), (RAW,), tuple(range(4)), 1)
 
 
 def runs(method=RAW, seeds=range(4), scenario=SCENARIO):
@@ -60,7 +65,7 @@ class Played(Cluster):
 
 
 def submit(sweep, jobs, force=False, **resources):
-    plan = make_plan([SCENARIO], [RAW], range(4), 1, sweep._store, retry=set(), force=force)
+    plan = make_plan(GRID, sweep._store, retry=set(), force=force)
     sweep.journal.write_plan(plan.runs, ["nica-bench"])
     batch = Batch(Resources(**resources), tuple(tuple(job) for job in jobs))
     sweep.submit(plan, [batch], "slurm", Manner("cpu"), {SCENARIO: SCENARIO.label, RAW: "raw-x"})

@@ -16,10 +16,11 @@ from helpers.slurm import Sweep
 @pytest.fixture(scope="session")
 def slurm_is_up():
     if shutil.which("sinfo") is None:
-        pytest.skip("Slurm is not installed: ../shared/slurm/up.sh starts one")
+        pytest.skip("Slurm is not installed: .ci/slurm/up.sh starts one")
     answer = subprocess.run(["sinfo", "--noheader", "--format=%P"], capture_output=True, text=True, timeout=60)
     if answer.returncode or not {"main*", "high"} <= set(answer.stdout.split()):
-        pytest.skip(f"no Slurm as ../shared/slurm/up.sh starts it: {answer.stderr.strip() or answer.stdout}")
+        *_, said = ("it says nothing", *answer.stdout.splitlines(), *answer.stderr.splitlines())
+        pytest.skip(f"no Slurm as .ci/slurm/up.sh starts it: {said}")
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def test_a_sweep_of_arrays_completes_and_equals_run(slurm):
     for key, record in one.items():
         assert record.scores == other[key].scores
         assert record.dimensions == other[key].dimensions
-        assert record.arrays["sha256"] == other[key].arrays["sha256"]
+        assert record.arrays.sha256 == other[key].arrays.sha256
 
 
 def test_preempted_jobs_go_on_where_they_were(slurm):

@@ -90,7 +90,7 @@ def test_top_codes():
 @pytest.mark.parametrize(
     ("codes", "signs", "message"),
     [
-        ((0, 1), (1,), "one sign a code, got 2 codes and 1 signs"),
+        ((0, 1), (1,), "one sign per code, got 2 codes and 1 signs"),
         ((0, 0), (1, 1), r"distinct codes from 0.*got \(0, 0\)"),
         ((-2,), (1,), r"distinct codes from 0.*got \(-2,\)"),
         ((-1,), (1,), r"signs of 1 or -1, and 0 without a code, got \(1,\)"),

@@ -214,7 +214,7 @@ def test_wrong_shapes_are_named():
         Sample(z, z, u.astype(float))
     with pytest.raises(ContractError, match="finite latents"):
         Sample(z * np.nan, z, u)
-    with pytest.raises(ContractError, match=r"importance of shape \(2,\), one value a code, got \(3,\)"):
+    with pytest.raises(ContractError, match=r"importance of shape \(2,\), one value per code, got \(3,\)"):
         score(good, good, np.ones(3), rng)
     with pytest.raises(ContractError, match="2 latents and 1 codes in both samples, got 2 and 2 in validation"):
         score(good, Sample(z, z[:, :1], u), np.ones(1), rng)

@@ -10,11 +10,11 @@ from helpers import ROOT
 from helpers.cli import nica
 from helpers.results import arrays, record
 from nica_bench import UsageError
-from nica_bench.publishing.publication import read_publication, table_text, versions_text
+from nica_bench.publishing import read_publication, table_text, versions_text
 from nica_bench.records.collection import collect
 from nica_bench.records.packing import pack_runs
 from nica_bench.records.store import Store
-from nica_bench.sweep import read_sweep
+from nica_bench.running.grid import Request, resolve
 
 RESULTS = ROOT / "results"
 PUBLISHED = sorted(path.parent for path in RESULTS.glob("*/sweep.toml"))
@@ -23,13 +23,13 @@ PUBLISHED = sorted(path.parent for path in RESULTS.glob("*/sweep.toml"))
 @pytest.mark.parametrize("folder", PUBLISHED, ids=lambda folder: folder.name)
 def test_what_is_published_follows_from_its_records(folder):
     publication = read_publication(folder)
-    assert read_sweep(folder / "sweep.toml").scenarios
+    assert resolve(Request(), publication.file.request).size > 0
     if not (folder / "records.parquet").exists():
         pytest.skip(f"{folder.name} has not been run yet")
     assert (folder / "table.md").read_text() == table_text(publication)
     assert (folder / "versions.json").read_text() == versions_text(collect([folder / "records.parquet"]))
     for figure in publication.figures:
-        assert (folder / "figures" / f"{figure.get('name', figure['kind'])}.png").exists()
+        assert (folder / "figures" / f"{figure.name}.png").exists()
 
 
 def test_all_that_was_asked_for_is_there():
@@ -39,7 +39,7 @@ def test_all_that_was_asked_for_is_there():
 def test_the_table_of_the_readme_is_a_published_one():
     root = RESULTS.parent
     text = (root / "README.md").read_text()
-    begin = text.index("| method | told | mcc [95 %]")
+    begin = text.index("| method | side info | MCC [95 %]")
     shown = text[begin : text.index("\n\n", begin)].splitlines()
     table = (RESULTS / "gauss" / "table.md").read_text().split("**gauss-2of10[conditions=3,mixing=easy]**")[1]
     published = table[table.index("| method") :].split("\n\n")[0].splitlines()
@@ -56,6 +56,7 @@ samples = 200
 held-out = 100
 """
 SHOWN = """
+[publish]
 title = "A trial"
 tables = [{ kind = "scores" }, { kind = "scores", by = ["method"], metric = "mcc_within" }]
 figures = [{ kind = "scores" }, { kind = "spectrum", name = "close", method = "pca" }]
@@ -66,8 +67,7 @@ figures = [{ kind = "scores" }, { kind = "spectrum", name = "close", method = "p
 def trial(tmp_path):
     folder = tmp_path / "results" / "trial"
     folder.mkdir(parents=True)
-    (folder / "sweep.toml").write_text(SWEEP)
-    (folder / "publish.toml").write_text(SHOWN)
+    (folder / "sweep.toml").write_text(SWEEP + SHOWN)
     return folder
 
 
@@ -84,11 +84,11 @@ def test_one_command_makes_all_of_it_and_again_the_same(tmp_path, trial):
     [maker] = json.loads((trial / "versions.json").read_text())
     assert maker["records"] == 6
     # what the sweep does not ask for any more is not published any more, and kept
-    (trial / "sweep.toml").write_text(SWEEP.replace("0:3", "0:2"))
+    (trial / "sweep.toml").write_text(SWEEP.replace("0:3", "0:2") + SHOWN)
     assert nica("publish", "results/trial", cwd=tmp_path).returncode == 0
     assert len(collect([trial / "records.parquet"]).records) == 4
     assert "0/2 |" in (trial / "table.md").read_text()
-    (trial / "sweep.toml").write_text(SWEEP)
+    (trial / "sweep.toml").write_text(SWEEP + SHOWN)
     done = nica("publish", "results/trial", cwd=tmp_path)
     assert "6 there, 0 to submit" in done.stderr
     # where only what is published is left, nothing is computed again
@@ -106,18 +106,20 @@ def test_tables_from_what_is_there_run_nothing(tmp_path, trial):
         store.write(record("raw-x", seed, status="error"))
     pack_runs(store)
     (store.folder / "records.parquet").rename(trial / "records.parquet")
-    (trial / "publish.toml").write_text('title = "T"\n')
+    (trial / "sweep.toml").write_text('title = "T"\n' + SWEEP)
     done = nica("publish", "--tables", "results/trial", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert not (trial / "work").exists()
     assert (trial / "figures" / "scores.png").exists()
-    assert "3/3" in (trial / "table.md").read_text()
+    text = (trial / "table.md").read_text()
+    assert text.startswith("# T\n")
+    assert "3/0/3" in text
 
 
 def test_arrays_are_published_where_the_table_needs_them(tmp_path, trial):
     """The table of images compares the codes of two initialisations, which are arrays."""
-    (trial / "sweep.toml").write_text('inits = 2\nmethod = ["pca"]\n[[scenario]]\nname = "digits"\n')
-    (trial / "publish.toml").write_text('arrays = true\nfigures = [{ kind = "spectrum" }]\n')
+    text = 'training-seeds = 2\nmethod = ["pca"]\n[[scenario]]\nname = "digits"\n'
+    (trial / "sweep.toml").write_text(text + '[publish]\narrays = true\nfigures = [{ kind = "spectrum" }]\n')
     for _ in range(2):  # the second time from what was published
         done = nica("publish", "results/trial", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
@@ -130,22 +132,31 @@ def test_arrays_are_published_where_the_table_needs_them(tmp_path, trial):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "line", "said"),
     [
-        ("titel = 'x'", "unknown key 'titel'; did you mean 'title'"),
-        ("title = 3", "title is a text, got 3"),
-        ("tables = [1]", "an entry of tables is a table such as .*, got 1"),
-        ("figures = [{ kind = 'scoers' }]", "unknown kind of figure 'scoers'; did you mean 'scores'"),
-        ("tables = [{ knid = 'scores' }]", "unknown key 'knid' in tables; did you mean 'kind'"),
-        ("title = ", "cannot be read"),
-        ("tables = [{ by = 'method' }]", "by in tables is a list, got 'method'"),
-        ("tables = [{ threshold = 'x' }]", "threshold in tables is a number, got 'x'"),
-        ("figures = [{ name = '../x' }]", "name in figures is that of a file in figures/, got '../x'"),
+        ("titel = 'x'", 2, "unknown key 'publish.titel'; did you mean 'title'"),
+        ("title = 3", 2, "publish.title: expected a text that is not empty, got 3"),
+        ("tables = [1]", 2, "publish.tables[0]: expected a table, got 1"),
+        ("figures = [\n{},\n{ kind = 'scoers' }]", 4, "unknown kind of figure 'scoers'; did you mean 'scores'"),
+        ("tables = [\n{ knid = 'scores' }]", 3, "unknown key 'publish.tables[0].knid'; did you mean 'kind'"),
+        ("tables = [{ by = 3 }]", 2, "publish.tables[0].by: expected a text or a list of texts, got 3"),
+        ("tables = [{ threshold = 'x' }]", 2, "publish.tables[0].threshold: expected a number from 0 to 1, got 'x'"),
+        ("figures = [{ name = '../x' }]", 2, "publish.figures[0].name: expected the name of a file in figures/"),
+        ("figures = [{ dimension = '3:1' }]", 2, "dimensions are written low:high"),
+        ("[[publish.figures]]\nkind = 'scoers'", 3, "unknown kind of figure 'scoers'"),
     ],
 )
-def test_a_wrong_publish_file_is_told(trial, text, said):
-    (trial / "publish.toml").write_text(text)
-    with pytest.raises(UsageError, match=said):
+def test_a_wrong_publish_table_is_told_with_its_line(trial, text, line, said):
+    (trial / "sweep.toml").write_text("[publish]\n" + text)
+    with pytest.raises(UsageError) as error:
+        read_publication(trial)
+    assert f"sweep.toml, line {line}: " in str(error.value)
+    assert said in str(error.value)
+
+
+def test_a_publish_file_of_before_is_not_left_out_in_silence(trial):
+    (trial / "publish.toml").write_text("title = 'x'")
+    with pytest.raises(UsageError, match=r"publish\.toml is not read: its keys stand in the table \[publish\]"):
         read_publication(trial)
 
 
@@ -155,7 +166,7 @@ def test_a_folder_that_publishes_nothing(tmp_path, trial):
     done = nica("publish", "--tables", "results/trial", cwd=tmp_path)
     assert done.returncode == 2
     assert "has no records.parquet yet" in done.stderr
-    (trial / "sweep.toml").write_text(SWEEP + "seedz = 3\n")
+    (trial / "sweep.toml").write_text(SWEEP + "seedz = 3\n" + SHOWN)
     done = nica("publish", "results/trial", cwd=tmp_path)
     assert (done.returncode, "no parameter 'seedz'" in done.stderr) == (2, True)
 

@@ -107,7 +107,7 @@ def test_seconds_of_machines_are_never_averaged(tmp_path):
     assert "not averaged" in table.caption
     done = nica("table", "--metric", "seconds", "--out", "c", cwd=tmp_path)
     assert done.returncode == 2
-    assert "choose one of them with --host" in done.stderr
+    assert "choose one machine with --host" in done.stderr
     done = nica("table", "--metric", "seconds", "--host", "two", "--out", "c", "--json", cwd=tmp_path)
     assert next(iter(json.loads(done.stdout).values()))[0]["median"] == 9.0
     assert nica("table", "--host", "tow", "--out", "c", cwd=tmp_path).stderr.count("did you mean 'two'") == 1

@@ -59,7 +59,7 @@ def test_provenance_fields(monkeypatch):
     first, last = (datetime.fromisoformat(got[name]) for name in ("started", "ended"))
     assert first.utcoffset() == UTC.utcoffset(None)
     assert first.timestamp() == pytest.approx(started, abs=1e-3)
-    assert 5 <= (last - first).total_seconds() < 60
+    assert (last - first).total_seconds() >= 5
 
 
 def test_slurm_ids(monkeypatch):
@@ -129,15 +129,13 @@ def test_no_git(repository, monkeypatch, tmp_path):
     assert checkout(repository) == (None, None)
 
 
-def test_slow_git(repository, monkeypatch, tmp_path):
+def test_a_git_that_does_not_answer_in_time_counts_as_none(repository, monkeypatch, tmp_path):
     program = tmp_path / "git"
-    program.write_text("#!/bin/sh\nexec sleep 20\n")
+    program.write_text(f"#!{sys.executable}\nimport time\ntime.sleep(10)\nprint('{'a' * 40}')\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path) + os.pathsep + os.environ["PATH"])
     monkeypatch.setattr(module, "_GIT_SECONDS", 0.2)
-    started = time.monotonic()
-    assert checkout(repository) == (None, None)
-    assert time.monotonic() - started < 5
+    assert checkout(repository) == (None, None), "what it says after that is not waited for"
 
 
 def test_git_variables_are_ignored(repository, monkeypatch, tmp_path):

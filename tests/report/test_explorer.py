@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from helpers.browser import Browser, find
-from helpers.results import some, written
+from helpers.results import changed, some, written
 from nica_bench.figures.image_model import ImageModel, image_model
 from nica_bench.flows import ImageFlow, inverse_program
 from nica_bench.records.collection import collect
@@ -22,6 +22,7 @@ from nica_bench.report import make_report
 from nica_bench.report import page as page_module
 from nica_bench.report.answers import answer
 from nica_bench.report.explorer import explorer_markup
+from nica_bench.running.grid import Grid
 from nica_bench.running.runner import execute, make_plan
 from nica_bench.stats import blocks_of
 
@@ -35,9 +36,8 @@ FEW = "steps=12,lr=3e-3"
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("explorer") / "out"
     methods = [make_method(label) for label in (f"gin-conv[{FEW}]", f"glow-conv[{FEW}]", "pca")]
-    plan = make_plan(
-        [make_scenario("digits[samples=300]")], methods, [0], 1, Store.open(folder), retry=set(), force=False
-    )
+    grid = Grid((make_scenario("digits[samples=300]"),), tuple(methods), (0,), 1)
+    plan = make_plan(grid, Store.open(folder), retry=set(), force=False)
     assert [r.status for r in execute(plan, device="cpu", jobs=1)] == ["ok"] * 3
     return folder
 
@@ -81,7 +81,7 @@ def test_one_model_a_scenario_that_preserves_volume(folder):
     page, notes = make_report(collect([folder]))
     assert page.count('class="explorer"') == 1
     assert re.search(
-        r"gin-conv\[.*?\] \(version \w+\) on digits\[samples=300\] \(version \w+\), data seed 0, initialisation 0", page
+        r"gin-conv\[.*?\] \(version \w+\) on digits\[samples=300\] \(version \w+\), data seed 0, training seed 0", page
     )
     assert "torch 2." in page
     assert len(page) < 3_000_000
@@ -95,35 +95,35 @@ def test_what_is_said_of_a_scenario_without_a_truth(folder):
     page, _ = make_report(collect([folder]))
     answer = re.search(r'<ul class="answers">\s*<li>(.*?)</li>', page)[1]
     assert re.match(
-        r"digits\[samples=300\]: nobody knows the latents; .* takes the fewest bits a dimension, -?[\d.]+", answer
+        r"digits\[samples=300\]: the true latents are unknown; .* has the fewest bits per dimension, -?[\d.]+", answer
     )
-    assert re.search(r"knee, with the interval of all rules: \d+ \[\d+ \d+\] by", answer)
+    assert re.search(r"the knees, with the intervals of all rules, are \d+ \[\d+ \d+\] by", answer)
     assert "mcc" not in answer
     meaning = page[page.index('id="meaning"') :]
-    for word in ("bits", "knee", "interval", "moved", "bayes", "probe", "again"):
+    for word in ("bits", "knee", "interval", "moved", "bayes", "probe", "consistency"):
         assert word in meaning
     assert "mcc_spearman" not in meaning
     assert 'id="difficulty"' not in page
 
 
-def test_the_answer_has_the_agreement_of_two_initialisations_and_needs_no_density(folder):
+def test_the_answer_has_the_consistency_of_two_training_seeds_and_needs_no_density(folder):
     collection = of_method(folder, "pca")
     (record,) = collection.records
-    again = replace(record, spec=replace(record.spec, training_seed=1))
+    again = changed(record, training_seed=1)
     (block,), _ = blocks_of([record, again])
     said = answer(block, lambda _: collection.arrays(record))
-    assert "no method that finished has a density" in said
-    assert "two initialisations agree by a mean correlation of: pca 1.000 (chance ." in said
+    assert "no method that finished has a likelihood" in said
+    assert "the consistency between training seeds is pca 1.000 (chance ." in said
 
 
 def test_scenarios_with_and_without_a_truth_in_one_page(folder, tmp_path):
     vectors = written(tmp_path / "vectors", some(range(3), ("gin", "pca", "raw-x")), with_arrays=True)
     page, notes = make_report(collect([folder, vectors]))
     assert page.count('class="explorer"') == 1
-    assert "gin has the best median mcc" in page
-    assert "digits[samples=300]: nobody knows the latents" in page
+    assert "gin has the best median MCC" in page
+    assert "digits[samples=300]: the true latents are unknown" in page
     assert "mcc_spearman" in page
-    assert "again is what identifiability" in page
+    assert "consistency measures identifiability" in page
     assert 'id="figures"' in page
     assert 'id="difficulty"' in page
     assert not any("digits" in note for note in notes)
@@ -140,12 +140,12 @@ def test_without_weights_there_is_one_note(folder, tmp_path):
 def test_a_method_without_a_way_back_gives_one_note(folder):
     (note,) = without_explorer(of_method(folder, "pca"))
     assert note.startswith("digits[samples=300]: no explorer of its images: ")
-    assert "leads from no codes back" in note
+    assert "has no decoder from codes to images" in note
 
 
 def test_where_no_method_finished_nothing_is_explored(folder):
     collection = of_method(folder, "gin-conv")
-    failed = tuple(replace(r, status=Status.ERROR, scores={}, message="it failed") for r in collection.records)
+    failed = tuple(changed(r, status=Status.ERROR, scores={}, message="it failed") for r in collection.records)
     page, _ = make_report(replace(collection, records=failed))
     assert "no method finished" in page
 
@@ -169,7 +169,7 @@ def test_the_page_decodes_what_the_model_decodes(browser, pages, name):
     browser.open(path)
     assert browser.messages == []
     rng = np.random.default_rng(0)
-    random = model.means + model.sds * rng.standard_normal((10, model.means.shape[1]))
+    random = model.means + model.stds * rng.standard_normal((10, model.means.shape[1]))
     for codes in (model.means, random):
         found = [browser.js(DECODED.format(f"decode({json.dumps(row.tolist())})")) for row in codes]
         wanted = model.images(codes).reshape(len(codes), -1)
@@ -193,11 +193,11 @@ def test_sliders_classes_and_buttons_change_the_image(browser, pages):
     assert (grey[:, 3] == 255).all()
     browser.js(f"{SLIDER.format(0)}.focus()")
     browser.press("End", 35)
-    assert browser.js(f"{SLIDER.format(0)}.getAttribute('aria-valuetext')") == "+3.00 sd"
+    assert browser.js(f"{SLIDER.format(0)}.getAttribute('aria-valuetext')") == "+3.00 std"
     moved = np.array(browser.js(DECODED.format("codes()"))) - model.means[0]
     leading = model.order[0]
     assert np.flatnonzero(np.abs(moved) > 1e-6).tolist() == [leading]
-    assert moved[leading] == pytest.approx(3 * model.sds[0, leading], rel=1e-5)
+    assert moved[leading] == pytest.approx(3 * model.stds[0, leading], rel=1e-5)
     assert browser.js(SHOWN) != mean
 
     browser.js("document.querySelector('[data-do=reset]').click()")
@@ -278,8 +278,8 @@ def test_a_test_image_comes_back_and_keeps_its_style(browser, pages):
         browser.js(DECODED.format("decode(nicaBench.explorers[0].codes())")), model.x[5], atol=2e-2
     )
     browser.js("document.querySelector('input[type=radio][value=\"7\"]').click()")
-    whitened = (model.encode(model.x[5:6], model.u[5:6])[0] - model.means[2]) / model.sds[2]
-    expected = model.means[7] + whitened * model.sds[7]
+    whitened = (model.encode(model.x[5:6], model.u[5:6])[0] - model.means[2]) / model.stds[2]
+    expected = model.means[7] + whitened * model.stds[7]
     np.testing.assert_allclose(browser.js(DECODED.format("codes()")), expected, rtol=1e-3, atol=1e-3)
 
 

@@ -88,7 +88,7 @@ def test_ids_are_unique_and_links_lead_somewhere(outline):
 def test_it_answers_and_says_what_failed_and_how_to_do_it_again(outline):
     text = " ".join(" ".join(outline.text).split())
     assert "Which method recovers the latent variables" in text
-    assert "gin has the best median mcc" in text
+    assert "gin has the best median MCC" in text
     assert "ivae finished on no dataset (diverged): the loss <exploded> at step 3" in text
     assert "nica-bench run -s 'gauss-2of4[conditions=3]' -m gin --seeds 0:4" in text
     assert "torch 2.13.0" in text

@@ -1,4 +1,4 @@
-"""Records of fits on data whose latents nobody knows."""
+"""Records of fits on data whose true latents are unknown."""
 
 import json
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ from nica_bench import Fitted, Method
 from nica_bench.errors import UsageError
 from nica_bench.metrics import METRICS
 from nica_bench.records.collection import collect
-from nica_bench.records.record import Record, Status
+from nica_bench.records.file import decode_record
+from nica_bench.records.record import Status
 from nica_bench.records.store import Store
 from nica_bench.registry import make_method, make_scenario, method_types
 from nica_bench.running.plan import Group, make_runs, unfit
@@ -59,9 +60,10 @@ def test_what_needs_latents_is_null_and_no_failure(tmp_path):
     assert record.scores["bayes"] > 0.8
     assert record.scores["probe_22"] > 0.9
     assert record.truth["latents"] is None
-    text = json.loads((store.runs / f"{record.key}.json").read_text())
-    assert text["scores"]["mcc"] is None
-    assert Record.from_json(text) == record
+    text = (store.runs / f"{record.key}.json").read_bytes()
+    assert json.loads(text)["scores"]["mcc"] is None
+    assert decode_record(text) == record
+    assert (record.n_latents, record.n_observed, record.image_shape) == (None, 64, (1, 8, 8))
     assert collect([tmp_path]).records[0].scores == record.scores
     arrays = store.arrays(record.key)
     assert arrays["leading_codes"].shape == (300, 32)
@@ -81,7 +83,7 @@ def test_codes_made_with_the_label_say_nothing_of_the_classes(tmp_path):
     (record,), _ = outcome(tmp_path, Cheater())
     assert record.status is Status.OK
     assert not {"bayes", "bayes_22", "probe_22"} & record.scores.keys()
-    assert any("with the label in hand" in note for note in record.notes)
+    assert any("its encoder uses the class" in note for note in record.notes)
 
 
 def test_codes_that_are_not_finite_are_an_error(tmp_path):
@@ -108,9 +110,9 @@ def test_the_table_says_not_applicable_and_shows_consistency(tmp_path):
     assert table.title == "digits"
     heads = [column.head for column in table.columns]
     (runs,) = table.texts()
-    assert runs[heads.index("mcc")] == "n/a"
-    assert runs[heads.index("again")].startswith("1.000 (")
-    assert runs[heads.index("fail")] == "0/2"
+    assert runs[heads.index("MCC")] == "n/a"
+    assert runs[heads.index("consistency")].startswith("1.000 (")
+    assert runs[heads.index("failed")] == "0/0/2"
     assert "scikit-learn's 1,797 digits" in table.caption
     assert "The paper counts" not in table.caption
 
@@ -121,7 +123,7 @@ def test_the_table_holds_the_interval_against_the_published_number(tmp_path, mon
     monkeypatch.setattr("nica_bench.scenarios.images.Digits.paper_knee", 12)
     outcome(tmp_path, make_method("pca", {}), scenario="digits[samples=1000]")  # data that were not made before
     (table,), _ = table_kind("scores").build(collect([tmp_path]), Query())
-    assert "The paper counts 12 latents in these data: in the interval of pca." in table.caption
+    assert "The paper counts 12 latents in these data, inside the interval of pca." in table.caption
 
 
 def test_bits_are_of_images_with_the_same_noise_whatever_a_method_trains_with(tmp_path):
@@ -132,17 +134,19 @@ def test_bits_are_of_images_with_the_same_noise_whatever_a_method_trains_with(tm
 
 
 def test_a_published_number_is_looked_for_in_the_interval_that_is_shown(tmp_path):
-    from dataclasses import replace
-
+    from helpers.results import changed
     from nica_bench.stats import blocks_of
-    from nica_bench.tables.blind import blind_rows, blind_table
+    from nica_bench.tables.unlabelled import unlabelled_rows, unlabelled_table
 
     records, _ = outcome(tmp_path, make_method("pca"), training_seeds=2)
     given = ({"knee": 14.0, "knee_low": 13.0, "knee_high": 20.0}, {"knee": 17.0, "knee_low": 14.0, "knee_high": 23.0})
     truth = {**records[0].truth, "paper_latents": 22}
-    changed = [replace(r, scores={**r.scores, **g}, truth=truth) for r, g in zip(records, given, strict=True)]
+    changed = [changed(r, scores={**r.scores, **g}, truth=truth) for r, g in zip(records, given, strict=True)]
     [block], _ = blocks_of(changed)
-    assert "22 latents in these data: in the interval of pca." in blind_table("x", blind_rows(block, None)).caption
+    assert (
+        "22 latents in these data, inside the interval of pca."
+        in unlabelled_table("x", unlabelled_rows(block, None)).caption
+    )
 
 
 @pytest.mark.parametrize("label", ["gin-conv[steps=3]", "gin[steps=3]"])
@@ -176,7 +180,7 @@ def test_a_model_of_images_is_there_again_from_its_record(tmp_path):
     data = make_scenario("digits").generate(0)
     means = [model.encode(data.train.x, data.train.u)[data.train.u == c].mean(0) for c in range(10)]
     np.testing.assert_allclose(model.means, means, atol=0.02)  # those of images with noise
-    spread = np.sqrt((model.sds**2).mean(0))
+    spread = np.sqrt((model.stds**2).mean(0))
     assert (spread[model.order[:5]].min() >= spread[model.order[5:]].max() * 0.8).all()
 
 
@@ -191,16 +195,15 @@ def test_a_record_without_weights_has_no_model(tmp_path):
 
 def test_initialisations_that_differ_give_whole_numbers_and_the_wider_interval(tmp_path):
     """Half a latent is no number of latents, and of two intervals neither may be hidden."""
-    from dataclasses import replace
-
+    from helpers.results import changed
     from nica_bench.stats import blocks_of
-    from nica_bench.tables.blind import blind_rows
+    from nica_bench.tables.unlabelled import unlabelled_rows
 
     records, _ = outcome(tmp_path, make_method("pca"), training_seeds=2)
     given = ({"knee": 14.0, "knee_low": 9.0, "knee_high": 20.0}, {"knee": 17.0, "knee_low": 12.0, "knee_high": 33.0})
-    changed = [replace(r, scores={**r.scores, **g}) for r, g in zip(records, given, strict=True)]
+    changed = [changed(r, scores={**r.scores, **g}) for r, g in zip(records, given, strict=True)]
     [block], _ = blocks_of(changed)
-    [row] = blind_rows(block, None)
+    [row] = unlabelled_rows(block, None)
     assert (row["knee"], row["knee_low"], row["knee_high"]) == (14, 9, 33)
 
 
@@ -209,7 +212,7 @@ def test_the_table_of_knees_has_every_rule_and_their_interval(tmp_path):
     from nica_bench.tables import Query, table_kind
 
     (record,), _ = outcome(tmp_path, make_method("pca"))
-    outcome(tmp_path, make_method("ivae[steps=2]"))  # told a number, it estimates none
+    outcome(tmp_path, make_method("ivae[steps=2]"))  # it is given a number and estimates none
     [table], _ = table_kind("knees").build(collect([tmp_path]), Query())
     [runs] = table.texts()
     row = dict(zip([column.head for column in table.columns], runs, strict=True))

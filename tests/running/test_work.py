@@ -86,7 +86,7 @@ def test_a_dataset_that_cannot_be_made_fails_its_own_cell_only(tmp_path, method)
     records, sent = run(tmp_path, Fragile(bad=(1,)), method, range(3))
     assert [r.status for r in records] == [Status.OK, Status.ERROR, Status.OK]
     assert records[1].message.startswith("ArithmeticError: no mixing for 1 (test_work.py, line ")
-    assert sorted(value for kind, value in sent if kind == "cell") == [0, 1, 2]
+    assert sorted(value for kind, value in sent if kind == "run") == [0, 1, 2]
     assert [value for kind, value in sent if kind == "begun"] == ([0] if method.replicated else [0, 1, 2])
 
 

@@ -8,6 +8,7 @@ from nica_bench.errors import UsageError
 from nica_bench.images import COLLECTIONS, LabelledImages, as_rows, load
 from nica_bench.records.store import Store
 from nica_bench.registry import make_scenario
+from nica_bench.running.grid import Grid
 from nica_bench.running.runner import make_plan
 
 SMALL = {"digits": "digits", "mnist": "mnist[samples=600,held_out=300]", "emnist-subset": "emnist-subset"}
@@ -46,7 +47,7 @@ def test_a_seed_is_a_split(scenario):
 
 def test_what_is_told(scenario):
     data = scenario.generate(0)
-    seen = data.observations(conditions=True, dimension=True, oracle=False)
+    seen = data.observations("un")
     assert seen.n_latents == scenario.stand_in_latents == data.truth["told_latents"]
     assert data.truth["latents"] is None
     assert data.truth["images"] == scenario.title
@@ -68,7 +69,7 @@ def test_missing_files_are_told_before_anything_is_computed(tmp_path, monkeypatc
     monkeypatch.setenv("NICA_BENCH_DATA", str(tmp_path / "nothing"))
     store = Store.open(tmp_path / "out")
     with pytest.raises(UsageError, match=r"mnist needs 4 files .*train-images.*'nica-bench data mnist'"):
-        make_plan([make_scenario("mnist")], [make_method("pca", {})], [0], 1, store, retry=set(), force=False)
+        make_plan(Grid((make_scenario("mnist"),), (make_method("pca"),), (0,), 1), store, retry=set(), force=False)
 
 
 def test_the_folder_of_the_data_is_no_part_of_the_key(monkeypatch, tmp_path):

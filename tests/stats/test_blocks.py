@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from helpers.results import record, some
+from helpers.results import changed, record, some
 from nica_bench.errors import UsageError
 from nica_bench.stats import best_of, blocks_of, compare, compare_all, frame_of, holm, quantity
 from nica_bench.stats.blocks import seed_text
@@ -26,7 +25,7 @@ def outcome(block, method, wanted=MCC):
     return block.results(wanted)[method]
 
 
-def test_the_floor_is_the_best_that_is_told_no_more():
+def test_the_baseline_is_the_best_with_no_more_side_information():
     records = [
         *(record("raw-x", s, mcc=0.6) for s in range(3)),
         *(record("label-only", s, mcc=0.7) for s in range(3)),
@@ -38,21 +37,21 @@ def test_the_floor_is_the_best_that_is_told_no_more():
     assert {m: outcome(block, m).baseline.method for m in ("gin", "pca", "ivae", "linear-oracle")} == {
         "gin": "label-only", "pca": "raw-x", "ivae": "label-only", "linear-oracle": "raw-x",
     }  # fmt: skip
-    assert MCC.adjusted(0.9, 0.7) == pytest.approx(2 / 3)
-    assert MCC.adjusted(0.7, 0.7) == 0
-    assert MCC.adjusted(1.0, 0.7) == 1
-    assert MCC.adjusted(0.6, 0.7) < 0
-    assert MCC.adjusted(0.9, 1.0) is None
+    assert MCC.normalised(0.9, 0.7) == pytest.approx(2 / 3)
+    assert MCC.normalised(0.7, 0.7) == 0
+    assert MCC.normalised(1.0, 0.7) == 1
+    assert MCC.normalised(0.6, 0.7) < 0
+    assert MCC.normalised(0.9, 1.0) is None
 
 
-def test_where_less_is_better_the_floor_is_the_lowest():
+def test_if_less_is_better_the_baseline_is_the_lowest():
     leakage = quantity("leakage")
     block, _ = block_of([record("raw-x", 0, mcc=0.6), record("label-only", 0, mcc=0.7), record("gin", 0, mcc=0.9)])
     assert outcome(block, "gin", leakage).baseline.method == "label-only"
-    assert leakage.adjusted(0.1, 0.3) == pytest.approx(2 / 3)
+    assert leakage.normalised(0.1, 0.3) == pytest.approx(2 / 3)
 
 
-def test_a_failure_scores_the_floor_of_its_dataset_and_is_no_success():
+def test_a_failure_scores_the_baseline_of_its_dataset_and_is_no_success():
     records = [record("raw-x", s, mcc=0.5 + s / 10) for s in range(4)]
     records += [record("gin", 0, mcc=0.99), record("gin", 1, mcc=0.97), record("gin", 2, mcc=0.98)]
     records += [record("gin", 3, status="diverged")]
@@ -87,7 +86,7 @@ def test_a_method_that_failed_everywhere_stands_last_and_is_in_no_comparison():
     assert outcome(block, "pca").failed == 8
 
 
-def test_without_floors_a_failure_scores_nothing():
+def test_without_baselines_a_failure_scores_nothing():
     block, _ = block_of([record("gin", 0, mcc=0.9), record("gin", 1, status="oom"), record("pca", 0), record("pca", 1)])
     assert outcome(block, "gin").by_dataset()[1] == 0
     assert outcome(block, "gin").baseline is None
@@ -97,7 +96,7 @@ def test_what_has_no_good_end_is_not_filled_in():
     block, _ = block_of([record("raw-x", 0), record("gin", 0), record("gin", 1, status="error")])
     assert outcome(block, "gin", quantity("dimension")).by_dataset() == {0: 2.0}
     assert outcome(block, "gin", quantity("seconds")).by_dataset() == {0: 1.0}
-    # told n, so it finished without an estimate: no failure
+    # it is given n, so it finishes without an estimate: no failure
     block, _ = block_of([record("raw-x", 0), record("ivae", 0), record("ivae", 1)])
     assert outcome(block, "ivae", quantity("dimension_correct")).by_dataset() == {}
 
@@ -110,19 +109,19 @@ def test_versions_of_a_method_are_kept_apart():
     assert outcome(block, "gin (version 2)").by_dataset() == {0: 0.5, 1: 0.5, 2: 0.5}
 
 
-def test_initialisations_are_averaged_for_each_dataset():
+def test_training_seeds_are_averaged_for_each_dataset():
     records = [record("gin", s, i, mcc=0.5 + 0.1 * i) for s in range(3) for i in range(3)]
     records += [record("raw-x", s, mcc=0.4) for s in range(3)]
     block, notes = block_of(records)
     assert outcome(block, "gin").by_dataset() == pytest.approx({0: 0.6, 1: 0.6, 2: 0.6})
     assert outcome(block, "gin").success_by_dataset(0.55) == pytest.approx({0: 2 / 3, 1: 2 / 3, 2: 2 / 3})
     assert outcome(block, "raw-x").missing == 0
-    assert any("different numbers of initialisations" in note for note in notes)
+    assert any("different numbers of training seeds" in note for note in notes)
 
 
 def test_one_dataset_is_said():
     _, notes = block_of([record("gin", 4)])
-    assert notes == ["gauss-2of4[conditions=3]: one dataset only (seed 4): no interval and no test"]
+    assert notes == ["gauss-2of4[conditions=3]: only one dataset (seed 4), so there is no interval and no test"]
 
 
 def test_pairs_use_the_datasets_that_both_have():
@@ -132,7 +131,7 @@ def test_pairs_use_the_datasets_that_both_have():
     (pair,), notes = compare_all(block, MCC)
     both = compare({s: gin[s] for s in pca}, pca)
     assert (pair.a, pair.b, pair.incomplete, pair.comparison) == ("gin", "pca", 2, both)
-    assert "2 datasets have only one of gin and pca: 6 are compared" in notes[0]
+    assert "2 datasets have records of only one of gin and pca: 6 are compared" in notes[0]
 
 
 def test_holm_is_over_all_pairs_and_p_is_scipys():
@@ -180,13 +179,13 @@ def test_the_best_needs_the_test():
     assert best_of(block_of(records(0.1, 10))[0], MCC) is None
 
 
-def test_a_frame_has_a_row_a_record_and_fills_nothing_in():
+def test_a_frame_has_one_row_per_record_and_fills_nothing_in():
     records = [record("gin", 0, mcc=0.9), record("ivae", 0), record("gin", 1, status="timeout")]
     frame = frame_of(records)
     assert list(frame["key"]) == [r.key for r in records[::2] + records[1:2]]
     assert frame["mcc"].tolist()[0] == 0.9
     assert math.isnan(frame["mcc"].tolist()[1])
-    assert frame.set_index("method").loc["ivae", "told"] == "un"
+    assert frame.set_index("method").loc["ivae", "side_information"] == "un"
     assert frame["scenario.conditions"].tolist() == [3, 3, 3]
     assert frame["method.lr"].tolist() == [0.01] * 3
     assert frame["dimension.kneedle"].notna().sum() == 1
@@ -219,7 +218,7 @@ def test_scenarios_stand_in_the_order_of_their_numbers():
     records = [record(conditions=c, samples=s) for c, s in reversed(grid)]
     named = [(b.spec.scenario_parameters["conditions"], b.spec.scenario_parameters["samples"]) for b in _of(records)]
     assert named == grid
-    wide = replace(records[0], spec=replace(records[0].spec, scenario="gauss-2of10", scenario_label="gauss-2of10"))
+    wide = changed(records[0], scenario="gauss-2of10", scenario_label="gauss-2of10")
     assert [block.spec.scenario for block in _of([wide, *records])] == ["gauss-2of4"] * 6 + ["gauss-2of10"]
 
 

@@ -92,7 +92,7 @@ def test_bad_values_are_named(function, values, message):
 
 
 def test_bad_options_are_named():
-    with pytest.raises(ValueError, match=r"one stratum a value, shape \(2,\), got \(3,\)"):
+    with pytest.raises(ValueError, match=r"one stratum per value, shape \(2,\), got \(3,\)"):
         mean_interval([0.1, 0.2], [1, 2, 3])
     with pytest.raises(ValueError, match="at least 1 resample, got 0"):
         mean_interval([0.1, 0.2], resamples=0)

@@ -78,7 +78,7 @@ def test_ctrl_c_ends_the_jobs_of_this_machine_and_says_so(tmp_path):
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     done = end(process)
     assert done.returncode == 130
-    assert done.stderr.splitlines()[-1] == "stopped: what is finished is kept; the same command goes on from there"
+    assert done.stderr.splitlines()[-1] == "stopped: finished runs are kept; the same command resumes"
     assert "Traceback" not in done.stderr
     (array,) = Journal(tmp_path / "out").open_arrays()
     wait_for(lambda: not psutil.pid_exists(int(array.number)))
@@ -87,7 +87,7 @@ def test_ctrl_c_ends_the_jobs_of_this_machine_and_says_so(tmp_path):
 
 
 def test_a_scenario_of_a_file_and_a_method_that_leaves(tmp_path):
-    text = files("nica_bench.checking").joinpath("scenario.txt").read_text()
+    text = files("nica_bench.checking").joinpath("templates", "scenario.txt").read_text()
     text = text.replace("$name", "mine").replace("$class_name", "Mine").replace("$title", "Mine")
     (tmp_path / "scenario.py").write_text(text)
     leaves = write_method(tmp_path, "leaves", "sys.exit(0)")
@@ -147,7 +147,7 @@ def test_sbatch_missing_and_a_partition_that_is_not_there(tmp_path, no_slurm):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--cluster", "slrum"], "unknown cluster 'slrum'; did you mean 'slurm'"),
+        (["-s", "gauss-2of10", "--cluster", "slrum"], "unknown cluster 'slrum'; did you mean 'slurm'"),
         ([], "sweep takes a file"),
         (["none.toml"], "none.toml cannot be read"),
         (["-s", "gauss-2of10", "--seeds", "0:1000000", "-m", "pca"], "1,000,000 runs"),

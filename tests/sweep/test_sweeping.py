@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from helpers.sweeps import GIN, RAW, SCENARIO, made, note_begun, runs, statuses, submit
+from helpers.sweeps import GIN, GRID, RAW, SCENARIO, made, note_begun, runs, statuses, submit
 from nica_bench.errors import NicaBenchError, UsageError
 from nica_bench.records.record import Record, Status
 from nica_bench.registry import make_scenario
 from nica_bench.running.plan import Group
+from nica_bench.running.resources import Resources
 from nica_bench.running.runner import make_plan
-from nica_bench.sweep import Costs, Journal, Resources, Sweep, overview, pack
+from nica_bench.sweep import Costs, Journal, Sweep, overview, pack
 from nica_bench.sweep.clusters import Look
 from nica_bench.sweep.job import SweepJob, _Notes, begun_file
 from nica_bench.sweep.packing import family_of
@@ -28,7 +29,9 @@ def test_packed_by_shape_limits_and_time():
     assert {c.scenario for c in batches[0].jobs[0]} == {SCENARIO}
     assert family_of(runs(GIN)[0]) == family_of(runs(GIN, scenario=other)[0])
     assert family_of(runs(RAW)[0]) != family_of(runs(RAW, scenario=other)[0])
-    known = Record(runs()[0].spec, "ok", RAW.side_information, cost={"wall_seconds": 40.0, "peak_memory_bytes": 5})
+    fields = {"side_information": "", "n_latents": 2, "n_observed": 10, "image_shape": None}
+    cost = {"wall_seconds": 40.0, "peak_memory_bytes": 5}
+    known = Record.make(runs()[0].spec, status="ok", cost=cost, **fields)
     costs = Costs([known])
     assert (costs.seconds(runs()[1]), costs.memory(runs(scenario=third)[0]), costs.seconds(runs(GIN)[0])) == (
         40,
@@ -218,5 +221,5 @@ def test_a_folder_that_a_job_cannot_write_to_ends_the_job(sweep):
     sweep.played.looks[0] = Look("ended", Status.KILLED, "job 1 ended: FAILED, the disk is full")
     assert list(sweep.run())[-1].done == 4
     assert statuses(sweep) == {"killed": 4}
-    plan = make_plan([SCENARIO], [RAW], range(4), 1, sweep._store, retry=set(), force=False)
+    plan = make_plan(GRID, sweep._store, retry=set(), force=False)
     assert len(plan.pending) == 4

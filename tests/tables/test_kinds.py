@@ -15,29 +15,29 @@ from nica_bench.stats import iqm_interval, median_interval
 from nica_bench.tables import Query, rows_of, scores_table, table_kind
 
 
-def test_methods_then_floors_then_bounds_each_by_median():
+def test_methods_then_baselines_then_references_each_by_median():
     rows = rows_of(some())["gauss-2of4[conditions=3]"]
     assert [r["method"] for r in rows] == ["gin", "ivae", "pca", "raw-x", "label-only", "linear-oracle"]
     gin = rows[0]
     median = median_interval(list(scores_of("gin", range(8)).values()))
     assert (gin["mcc"], gin["mcc_low"], gin["mcc_high"]) == (median.value, median.low, median.high)
     baseline = rows[3]["mcc"]
-    assert (gin["baseline"], gin["floor_method"]) == (baseline, "raw-x")
-    assert gin["mcc_adjusted"] == pytest.approx((median.value - baseline) / (1 - baseline))
-    assert rows[3]["mcc_adjusted"] == 0
+    assert (gin["baseline"], gin["baseline_method"]) == (baseline, "raw-x")
+    assert gin["mcc_normalised"] == pytest.approx((median.value - baseline) / (1 - baseline))
+    assert rows[3]["mcc_normalised"] == 0
     assert gin["best"]
     assert not any(r["best"] for r in rows[1:])
     assert rows[1]["dimension_correct"] is None
 
 
-def test_failed_and_missing_cells_are_counted():
+def test_runs_that_failed_or_were_not_run_are_counted():
     records = some(methods=("raw-x", "pca"))
     records += [record("gin", s, mcc=0.97) for s in range(5)] + [record("gin", 5, status="error")]
     row = rows_of(records)["gauss-2of4[conditions=3]"][0]
-    assert (row["method"], row["failed"], row["missing"], row["cells"]) == ("gin", 1, 2, 8)
+    assert (row["method"], row["failed"], row["not_run"], row["runs"]) == ("gin", 1, 2, 8)
     assert row["success"] == 5 / 8
     table = scores_table("s", [row])
-    assert table.texts()[0][-1] == "1+2/8"
+    assert table.texts()[0][-1] == "1/2/8"
 
 
 def test_one_dataset_has_no_interval():
@@ -46,7 +46,7 @@ def test_one_dataset_has_no_interval():
     assert scores_table("s", [row]).texts()[0][2] == ".900"
 
 
-def test_the_floor_is_worth_nothing_where_all_failed():
+def test_a_method_that_always_fails_scores_the_baseline():
     records = some(methods=("raw-x", "pca")) + [record("gin", s, status="killed") for s in range(8)]
     rows = rows_of(records)["gauss-2of4[conditions=3]"]
     assert [r["method"] for r in rows] == [
@@ -54,7 +54,7 @@ def test_the_floor_is_worth_nothing_where_all_failed():
         "gin",
         "raw-x",
     ]  # last of the methods, although the baseline is higher
-    assert rows[1]["mcc_adjusted"] == 0
+    assert rows[1]["mcc_normalised"] == 0
     assert rows[1]["success"] == 0
 
 
@@ -77,7 +77,7 @@ def test_by_method_is_stratified_and_missing_scenarios_count(folder):
     expected = median_interval(values, [0] * 8 + [1] * 8)
     assert (rows["gin"]["median"], rows["gin"]["median_low"]) == (expected.value, expected.low)
     # ivae has not run with five conditions: it scores the baseline there, and that is counted
-    assert (rows["ivae"]["missing"], rows["ivae"]["datasets"], rows["gin"]["missing"]) == (8, 16, 0)
+    assert (rows["ivae"]["not_run"], rows["ivae"]["datasets"], rows["gin"]["not_run"]) == (8, 16, 0)
 
 
 def test_by_a_parameter_of_the_scenario(folder):
@@ -99,7 +99,7 @@ def test_by_a_parameter_of_the_scenario(folder):
         (["--kind", "pairs", "--by", "method"], "belong to --kind scores"),
         (["--format", "latx"], "unknown format 'latx'; did you mean 'latex'"),
         (["--json", "--csv"], "one format at a time, got json and csv"),
-        (["--save", "a.xlsx"], "a table's file ends in .txt"),
+        (["--save", "a.xlsx"], "expected a suffix among .txt"),
         (["-s", "gaus-2of4"], "did you mean 'gauss-2of4"),
         (["-m", "gim"], "no records of method 'gim'; did you mean 'gin'"),
         (["--seeds", "70:80"], "no records are left"),
@@ -130,15 +130,15 @@ def test_pairs(folder):
 def test_half_of_a_pair_missing_is_said(tmp_path):
     folder = written(tmp_path / "o", some(range(8), ("gin", "raw-x")) + some(range(6), ("pca",)))
     out, err = run("--out", folder, "--kind", "pairs")
-    assert "2 datasets have only one of gin and pca: 6 are compared" in err
+    assert "2 datasets have records of only one of gin and pca: 6 are compared" in err
     assert "gin" in out
 
 
 def test_variance(tmp_path):
     records = [record("gin", s, i, mcc=0.5 + 0.1 * s + 0.01 * i) for s in range(4) for i in range(3)]
     (table,), _ = tables_of(written(tmp_path / "o", records), "variance")
-    assert table.rows[0]["sd_initialisation"] == pytest.approx(0.01)
-    assert table.rows[0]["cells"] == 12
+    assert table.rows[0]["std_training"] == pytest.approx(0.01)
+    assert table.rows[0]["runs"] == 12
 
 
 def test_difficulty(folder):
@@ -150,11 +150,11 @@ def test_difficulty(folder):
 def test_failures_have_their_cause(tmp_path):
     records = some(range(4), ("raw-x",)) + [record("gin", s, status="diverged") for s in (0, 1)] + [record("gin", 2)]
     (table,), _ = tables_of(written(tmp_path / "o", records), "failures")
-    assert [(r["status"], r["seeds"], r["cells"]) for r in table.rows] == [("diverged", "0:2", 2), ("missing", "3", 1)]
+    assert [(r["status"], r["seeds"], r["runs"]) for r in table.rows] == [("diverged", "0:2", 2), ("not run", "3", 1)]
     assert table.rows[0]["message"] == "diverged: it did not work"
 
 
-def test_commands_make_the_cells_again(tmp_path):
+def test_commands_reproduce_the_runs(tmp_path):
     records = [record("gin", s, i) for s in (0, 1, 5) for i in range(2)]
     (table,), _ = tables_of(written(tmp_path / "o", records), "commands")
     assert (
@@ -169,7 +169,7 @@ def test_slopes_stand_beside_the_theory(folder, tmp_path):
     expected = sorted(scores_of("gin", list(range(8))).values())
     assert gin["slope"] == pytest.approx(2 - statistics.median(expected))
     assert gin["slope_error"] == pytest.approx(1 - statistics.median(expected))
-    assert (gin["theory"], gin["oracle_loss"], gin["failed"]) == ("slope free, intercept free", -1.6, 0)
+    assert (gin["theory"], gin["true_loss"], gin["failed"]) == ("slope free, intercept free", -1.6, 0)
     assert {r["method"] for r in table.rows} == {"gin", "pca", "ivae"}  # no baselines
     with pytest.raises(UsageError, match="coordinates=natural"):
         tables_of(written(tmp_path / "o", [record("gin", 0, truth={"family": "gamma", "coordinates": "z"})]), "slopes")

@@ -30,21 +30,21 @@ def test_an_empty_folder_and_none(tmp_path):
         run("--out", written(tmp_path / "empty", []))
 
 
-def test_records_of_an_older_schema_are_left_out_and_counted(own):
-    old, older = some()[:2]
+def test_records_of_an_unknown_schema_are_left_out_and_counted(own):
+    old, newer = some()[:2]
     edit(own, old, format=0)
-    edit(own, older, dimensions=None)
+    edit(own, newer, n_observed=None)
     out, err = run("--out", own, "--csv")
-    assert "2 records of an older schema are left out" in err
-    assert "run their runs again" in err
+    assert "2 files are no whole records and are left out" in err
+    assert "`$.format`" in err or "`n_observed`" in err  # whichever is first
     row = next(r for r in csv.DictReader(io.StringIO(out)) if r["method"] == "gin" and "=3" in r["scenario"])
-    assert (row["missing"], row["cells"]) == ("2", "8")
+    assert (row["not_run"], row["runs"]) == ("2", "8")
 
 
-def test_only_older_records_is_an_error_with_the_reason(tmp_path):
+def test_only_newer_records_is_an_error_with_the_reason(tmp_path):
     folder = written(tmp_path / "o", [record()])
-    edit(folder, record(), format=0)
-    with pytest.raises(UsageError, match=r"no records in .*; 1 records of an older schema"):
+    edit(folder, record(), format=99)
+    with pytest.raises(UsageError, match=r"no records in .*; 1 files are no whole records .*: update nica-bench"):
         run("--out", folder)
 
 
@@ -101,7 +101,7 @@ def test_every_bad_folder_says_what_is_wrong_and_shows_the_rest(tmp_path):
     assert "'gin' stands for 2 different methods" in err
     assert "pca finished on no dataset" in err
     assert "gin (version 2)" in out
-    assert "3/3" in out
+    assert "3/0/3" in out
 
 
 def test_reading_agrees_with_the_stores_own_scan(folder):

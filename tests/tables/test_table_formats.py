@@ -49,13 +49,13 @@ def awkward_table(best=True):
     return Table(f"title {AWKWARD}", columns, rows, f"caption {AWKWARD}", marked=lambda r: r["best"])
 
 
-def test_best_values_are_set_off_only_where_marked():
-    assert b"**.500**" in render([awkward_table()], "markdown")
-    assert rb"\textbf{.500}" in render([awkward_table()], "latex")
-    assert b"<strong>.500</strong>" in render([awkward_table()], "html")
+def test_marked_cells_are_bold_and_have_an_asterisk():
+    assert rb"**.500\***" in render([awkward_table()], "markdown")
+    assert rb"\textbf{.500*}" in render([awkward_table()], "latex")
+    assert b"<strong>.500*</strong>" in render([awkward_table()], "html")
     for format in ("markdown", "latex", "html"):
         text = render([awkward_table(best=False)], format)
-        assert not any(mark in text for mark in (b"**.500**", b"\\textbf", b"<strong>"))
+        assert not any(mark in text for mark in (b".500*", b"**.500", b"\\textbf", b"<strong>"))
 
 
 def test_latex_is_escaped():
@@ -108,13 +108,13 @@ def test_markdown_keeps_its_columns():
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {3}
 
 
-def test_a_narrow_terminal_gets_fewer_columns_and_is_told():
+def test_a_narrow_terminal_has_fewer_columns_and_the_caption_names_the_others():
     table = scores_table("s", rows_of(some())["gauss-2of4[conditions=3]"])
-    narrow = table.fitted(76)
-    assert "best" in [c.head for c in table.columns]
-    assert "best" not in [c.head for c in narrow.columns]
-    assert "Too narrow for: best." in narrow.caption
-    assert table.fitted(80) is table
+    narrow = table.fitted(80)
+    assert "any" in [c.head for c in table.columns]
+    assert "any" not in [c.head for c in narrow.columns]
+    assert "Not shown in this narrow terminal: any" in narrow.caption
+    assert table.fitted(90) is table
 
 
 @pytest.mark.parametrize(

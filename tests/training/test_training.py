@@ -30,22 +30,9 @@ def fit(method, datasets, seeds):
 
 
 @pytest.mark.parametrize("name", TORCH)
-def test_a_replicate_is_the_same_to_the_last_bit_in_every_group(name, datasets):
-    method = make_method(f"{name}[steps=30,batch=100]")
-    alone = fit(method, datasets, [3])[0]
-    for group in ([3, 1], [0, 3, 2], [4, 2, 1, 0, 3]):
-        again = fit(method, datasets, group)[group.index(3)]
-        x, u = datasets[3].test.x, datasets[3].test.u
-        np.testing.assert_array_equal(alone.encode(x, u), again.encode(x, u))
-        np.testing.assert_array_equal(alone.importance, again.importance)
-        np.testing.assert_array_equal(alone.loss_curve, again.loss_curve)
-        assert alone.heldout_loss == again.heldout_loss
-
-
-@pytest.mark.parametrize("name", TORCH)
 def test_training_lowers_the_held_out_loss_and_initialisations_differ(name, datasets):
     early = fit(make_method(f"{name}[steps=1,batch=100]"), datasets, [0, 1])
-    late = fit(make_method(f"{name}[steps=150,batch=100]"), datasets, [0, 1])
+    late = fit(make_method(f"{name}[steps=60,batch=100]"), datasets, [0, 1])
     assert all(b.heldout_loss < a.heldout_loss - 0.1 for a, b in zip(early, late, strict=True))
     assert not np.array_equal(late[0].importance, late[1].importance)
 
