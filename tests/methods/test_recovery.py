@@ -62,7 +62,11 @@ def gained(scores, baseline, metric):
     return (scores[metric] - baseline[metric]) / (1 - baseline[metric])
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS if m.skip(EASY[0]) is None], ids=lambda m: m.name)
+# Joint diagonalisation is linear and uses the conditions only: tests/methods/test_joint_diag.py has what it recovers.
+FIT_EASY = [m for m in METHODS if m.skip(EASY[0]) is None and m.name != "joint-diag"]
+
+
+@pytest.mark.parametrize("method", FIT_EASY, ids=lambda m: m.name)
 def test_latents_are_recovered_beyond_the_observed_coordinates(method, recovery):
     baseline = recovery("raw-x", EASY)
     assert baseline["mcc"] < 0.65, "else there is nothing to gain"
