@@ -34,15 +34,8 @@ class Rotation(flows.Rotation):
         return super().forward(x), x.new_zeros(x.shape[0], x.shape[2])
 
 
-class LeakyReLU(nn.Module):
-    """x where it is positive, slope x where not, for each feature.
-
-    Args:
-        slope: positive.
-
-    Raises:
-        UsageError: a slope that is not positive.
-    """
+class _Pointwise(nn.Module):
+    """A nonlinearity of each feature that is increasing because its slope is positive."""
 
     volume_preserving = False
 
@@ -51,6 +44,17 @@ class LeakyReLU(nn.Module):
         if not slope > 0:
             raise UsageError(f"expected a positive slope, got {slope:g}")
         self.slope = slope
+
+
+class LeakyReLU(_Pointwise):
+    """x where it is positive, slope x where not, for each feature.
+
+    Args:
+        slope: positive.
+
+    Raises:
+        UsageError: a slope that is not positive.
+    """
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Args: x, shape (R, D, B). Returns: y, same shape, and log|det dy/dx|, shape (R, B)."""
@@ -96,7 +100,7 @@ class Linear(nn.Module):
         return x
 
 
-class TanhPlusLinear(nn.Module):
+class TanhPlusLinear(_Pointwise):
     """tanh(x) + slope x for each feature, the nonlinearity that the published code of iVAE calls xtanh.
 
     Args:
@@ -105,14 +109,6 @@ class TanhPlusLinear(nn.Module):
     Raises:
         UsageError: a slope that is not positive.
     """
-
-    volume_preserving = False
-
-    def __init__(self, slope: float) -> None:
-        super().__init__()
-        if not slope > 0:
-            raise UsageError(f"expected a positive slope, got {slope:g}")
-        self.slope = slope
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Args: x, shape (R, D, B). Returns: y, same shape, and log|det dy/dx|, shape (R, B)."""
